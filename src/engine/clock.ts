@@ -14,7 +14,9 @@ export function nowNanoseconds(): bigint {
 
 export function formatNanoseconds(time: bigint): string {
   const seconds = time / 1_000_000_000n;
-  const rest = String(time % 1_000_000_000n).padStart(9, "0").replace(/0+$/, "");
+  const rest = String(time % 1_000_000_000n)
+    .padStart(9, "0")
+    .replace(/0+$/, "");
   const whole = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
   return rest === "" ? `${whole}Z` : `${whole}.${rest}Z`;
 }

@@ -88,7 +88,8 @@ export function createEventLog(database: Database): EventLog {
       ended = true;
       notify();
     };
-    const deadline = options.until === undefined || !live ? undefined : setTimeout(end, options.until * 1000 - Date.now());
+    const deadline =
+      options.until === undefined || !live ? undefined : setTimeout(end, options.until * 1000 - Date.now());
     options.signal.addEventListener("abort", end, { once: true });
     try {
       for (;;) {
