@@ -124,6 +124,12 @@ type Call =
   | "symlinkat"
   | "mkdirat"
   | "unlinkat"
+  | "bind"
+  | "listen"
+  | "setsockopt"
+  | "getsockname"
+  | "sendto"
+  | "recvfrom"
   | "renameat2";
 
 // From the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (arm64).
@@ -179,6 +185,12 @@ const numbers: Record<Call, [x64: number, arm64: number]> = {
   symlinkat: [266, 36],
   mkdirat: [258, 34],
   unlinkat: [263, 35],
+  bind: [49, 200],
+  listen: [50, 201],
+  setsockopt: [54, 208],
+  getsockname: [51, 204],
+  sendto: [44, 206],
+  recvfrom: [45, 207],
   renameat2: [316, 276],
 };
 // poll does not exist on arm64 (73 is ppoll, with other arguments): its callers take care of that.
