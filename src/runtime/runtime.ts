@@ -15,7 +15,7 @@ export interface Streams {
 
 export interface Launch {
   id: string;
-  /** Complete OCI runtime specification; `root.path` is mounted already. */
+  /** Complete OCI runtime specification; `root.path` is mounted already. Without `cgroupsPath` the runtime chooses one. */
   spec: Spec;
   streams: Streams;
   /** Where the log goes; undefined for none. */
@@ -30,6 +30,8 @@ export interface Exit {
   /** Nanosecond RFC 3339 time at which the supervisor saw the end. */
   at: string;
   oomKilled: boolean;
+  /** Set when nobody saw the end: the supervisor itself was killed. Then `code` is 137, and nothing of it runs. */
+  error?: string;
 }
 
 /** A failure of crun to create or start: `kind` decides Docker's 126 and 127. */
@@ -45,7 +47,11 @@ export class LaunchError extends Error {
 
 export type Stream = "stdout" | "stderr";
 
-/** One listener of a process's output. A slow one does not stall the others: see `pause`. */
+/**
+ * One listener of a process's output. A slow one holds back the process, as a pipe would, once 1 MiB waits for it: nothing
+ * is lost, and memory is bounded. When it then takes nothing for 30 s it is ended, so that it stalls no other for ever.
+ * Once the process is gone nobody is waited for: what is left (a socket's buffer) goes to the listeners' buffers.
+ */
 export interface OutputListener {
   /** Data must be copied if kept after the call. Return false to be paused: then nothing more comes until `resume`. */
   data(stream: Stream, chunk: Uint8Array): boolean | undefined;
@@ -57,12 +63,15 @@ export interface OutputListener {
 export interface Attachment {
   /**
    * Returns its removal. Output that came before is not repeated.
-   * A listener that was paused longer than its bounded buffer lasts is ended early with `end` (the others go on).
+   * A listener that is stuck (see OutputListener) is ended early with `end`; the others go on.
    */
   listen(listener: OutputListener): { resume(): void; remove(): void };
   /** Writes to standard input; resolves when the supervisor took it (back-pressure). Rejects when it is closed. */
   write(chunk: Uint8Array): Promise<void>;
-  /** Half-close: the process sees the end of its standard input, its output goes on. */
+  /**
+   * Half-close: the process sees the end of its standard input, its output goes on. Does nothing for a terminal, and
+   * nothing when `stdinOnce` is false: its input stays open for the next client, as Docker has it.
+   */
   closeStdin(): void;
   readonly ended: boolean;
 }
@@ -70,8 +79,12 @@ export interface Attachment {
 export interface RunningProcess {
   readonly pid: number;
   readonly attachment: Attachment;
-  /** Resolves once, when the process ended and its output was delivered to every listener. Survives a restart of the server for containers. */
+  /**
+   * Resolves once, when the process ended and all its output was given to every listener, or to the buffer of one that is
+   * paused. Not held back by a grandchild that keeps the output open. Survives a restart of the server for containers.
+   */
   readonly exit: Promise<Exit>;
+  /** Sizes above 1000 are taken as 1000. Throws when the process is gone. */
   resize(rows: number, columns: number): Promise<void>;
 }
 
@@ -95,6 +108,8 @@ export interface Runtime {
   start(id: string): Promise<void>;
   /** After a restart of the server: undefined when nothing is left of it; one whose `exit` is resolved when it ended meanwhile. */
   reconnect(id: string, streams: Streams): Promise<RunningProcess | undefined>;
+  /** Whether the container was started, or only created: for one that is reconnected. */
+  isStarted(id: string): boolean;
   /** signal(7) number; to all processes of the container when `all`. Throws when it does not run. */
   kill(id: string, signal: number, all?: boolean): Promise<void>;
   pause(id: string): Promise<void>;

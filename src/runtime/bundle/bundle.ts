@@ -1,0 +1,103 @@
+/** Bundles: a folder a container below the execution root, with its config.json, conmon's files and its execs. */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import type { Spec } from "../spec/types.ts";
+
+/** What must be known of a container after a restart of the server, beside its config.json. */
+export interface BundleState {
+  pid: number;
+  /** Start time of `pid`: see startTime of src/sys/process.ts. */
+  started: string;
+  conmon: { pid: number; started: string };
+  cgroup: string;
+}
+
+export interface Bundles {
+  path(id: string): string;
+  execPath(id: string, execId: string): string;
+  /** Makes folder and config.json. Throws when there is one already. */
+  make(id: string, spec: Spec): string;
+  /** The process's specification, for an exec. */
+  makeExec(id: string, execId: string, process: object): string;
+  /** Written once the process exists; whole or not at all. */
+  writeState(id: string, state: BundleState): void;
+  /** Undefined when the container was never fully created. */
+  state(id: string): BundleState | undefined;
+  /** The group that its config.json names: known before `state` is. */
+  cgroup(id: string): string | undefined;
+  list(): string[];
+  execs(id: string): string[];
+  removeExec(id: string, execId: string): void;
+  remove(id: string): void;
+}
+
+/** An ID becomes a file's name and an argument of programs: nothing but what Docker's IDs and names are made of. */
+export function checkId(id: string): string {
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/.test(id)) throw new Error(`invalid id ${JSON.stringify(id)}`);
+  return id;
+}
+
+export function openBundles(root: string): Bundles {
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  const path = (id: string) => `${root}/${checkId(id)}`;
+  const execPath = (id: string, execId: string) => `${path(id)}/execs/${checkId(execId)}`;
+
+  return {
+    path,
+    execPath,
+    make(id, spec) {
+      const folder = path(id);
+      mkdirSync(folder, { mode: 0o700 });
+      // Environments hold secrets.
+      writeFileSync(`${folder}/config.json`, JSON.stringify(spec), { mode: 0o600 });
+      return folder;
+    },
+    makeExec(id, execId, process) {
+      const folder = execPath(id, execId);
+      mkdirSync(`${path(id)}/execs`, { recursive: true, mode: 0o700 });
+      mkdirSync(folder, { mode: 0o700 });
+      writeFileSync(`${folder}/process.json`, JSON.stringify(process), { mode: 0o600 });
+      return folder;
+    },
+    writeState(id, state) {
+      const file = `${path(id)}/state.json`;
+      writeFileSync(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
+      renameSync(`${file}.new`, file);
+    },
+    state(id) {
+      const text = read(`${path(id)}/state.json`);
+      return text === undefined ? undefined : (JSON.parse(text) as BundleState);
+    },
+    cgroup(id) {
+      const text = read(`${path(id)}/config.json`);
+      if (text === undefined) return undefined;
+      try {
+        return (JSON.parse(text) as Spec).linux.cgroupsPath;
+      } catch {
+        // Half written when the server was killed: then crun never saw it.
+        return undefined;
+      }
+    },
+    list: () => names(root),
+    execs: (id) => names(`${path(id)}/execs`),
+    removeExec: (id, execId) => rmSync(execPath(id, execId), { recursive: true, force: true }),
+    remove: (id) => rmSync(path(id), { recursive: true, force: true }),
+  };
+}
+
+function names(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

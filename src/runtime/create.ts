@@ -1,0 +1,240 @@
+/** The Runtime by conmon and crun: conmon supervises, crun confines. */
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { pidfdOpen, pidfdSendSignal, kill as signalProcess, startTime } from "../sys/process.ts";
+import { openBundles } from "./bundle/bundle.ts";
+import { type Cgroups, openCgroups } from "./cgroup/cgroup.ts";
+import { launchError } from "./conmon/errors.ts";
+import { supervise } from "./conmon/supervise.ts";
+import { type HeldContainer, holdContainer } from "./container.ts";
+import { startExec } from "./exec.ts";
+import { openExits } from "./exits/exits.ts";
+import type { Runtime } from "./runtime.ts";
+import type { Spec } from "./spec/types.ts";
+import { awaitEnd, conmonOf, end, findConmons } from "./supervisors.ts";
+
+export interface RuntimeOptions {
+  /** Folder for bundles, sockets and exit files, on a file system that a reboot empties. One server's own. */
+  execRoot: string;
+  /** Paths of the programs. */
+  crun?: string;
+  conmon?: string;
+  /**
+   * The control group above all of this runtime's, `/gantry`. Two servers must not share one: what lies below is swept.
+   * By default `/gantry` for /run/gantry, else `/gantry-` and eight digits that belong to the execution root.
+   */
+  cgroupParent?: string;
+  cgroups?: Cgroups;
+}
+
+export interface ConmonRuntime extends Runtime {
+  readonly cgroupParent: string;
+  readonly cgroups: Cgroups;
+  /** Gives up watching; containers run on, and a later runtime on the same root reconnects to them. */
+  close(): void;
+}
+
+/** Where the control groups of the containers of an execution root are. */
+export function defaultCgroupParent(execRoot: string): string {
+  if (execRoot === "/run/gantry") return "/gantry";
+  return `/gantry-${createHash("sha256").update(execRoot).digest("hex").slice(0, 8)}`;
+}
+
+export function createRuntime(options: RuntimeOptions): ConmonRuntime {
+  const { execRoot, crun = "/usr/bin/crun", conmon = "/usr/bin/conmon" } = options;
+  const cgroupParent = options.cgroupParent ?? defaultCgroupParent(execRoot);
+  const supervisorGroup = `${cgroupParent}/supervisors`;
+  const cgroups = options.cgroups ?? openCgroups();
+  mkdirSync(execRoot, { recursive: true, mode: 0o711 });
+  const bundles = openBundles(`${execRoot}/bundles`);
+  const exits = openExits(`${execRoot}/exits`);
+  const crunRoot = `${execRoot}/crun`;
+  mkdirSync(crunRoot, { recursive: true, mode: 0o700 });
+  const programs = { conmon, crun, crunArguments: [`--root=${crunRoot}`, "--cgroup-manager=cgroupfs"] };
+  const environment = { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", TMPDIR: consoleFolder(execRoot) };
+  const held = new Map<string, HeldContainer>();
+
+  const place = (pid: number) => {
+    try {
+      cgroups.place(pid, supervisorGroup);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      cgroups.make(supervisorGroup);
+      cgroups.place(pid, supervisorGroup);
+    }
+  };
+  const groupOf = (id: string) => bundles.cgroup(id) ?? `${cgroupParent}/${id}`;
+  const running = (id: string): HeldContainer => {
+    const container = held.get(id);
+    if (container === undefined) throw new Error(`container ${id} is not running`);
+    return container;
+  };
+
+  async function runCrun(args: string[], command = ""): Promise<void> {
+    const child = Bun.spawn([crun, ...programs.crunArguments, ...args], {
+      env: environment,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const text = await new Response(child.stderr).text();
+    if ((await child.exited) !== 0) throw launchError(text, command);
+  }
+
+  async function remove(id: string): Promise<void> {
+    const cgroup = groupOf(id);
+    const folder = bundles.path(id);
+    // A half-made container's conmon and crun may be at work still: end them first.
+    if (bundles.state(id) === undefined) for (const conmon of findConmons(folder)) end(conmon);
+    const supervisors = [folder, ...bundles.execs(id).map((execId) => bundles.execPath(id, execId))]
+      .map(conmonOf)
+      .filter((conmon) => conmon !== undefined);
+    await cgroups.killAll(cgroup);
+    for (const supervisor of supervisors) if (!(await awaitEnd(supervisor, 2000))) end(supervisor);
+    const container = held.get(id);
+    held.delete(id);
+    if (container !== undefined) await Promise.race([container.exit, sleep(2000, undefined, { ref: false })]);
+    container?.abandon();
+    if (container?.pidfd !== undefined) closeSync(container.pidfd);
+    await cgroups.remove(cgroup);
+    rmSync(`${crunRoot}/${id}`, { recursive: true, force: true });
+    bundles.remove(id);
+    exits.remove(id);
+  }
+
+  return {
+    name: "crun",
+    cgroupParent,
+    cgroups,
+
+    async version() {
+      const child = Bun.spawn([crun, "--version"], { stdio: ["ignore", "pipe", "ignore"] });
+      return /version (\S+)/.exec(await new Response(child.stdout).text())?.[1] ?? "unknown";
+    },
+
+    async create(launch) {
+      const { id, streams, logPath } = launch;
+      const cgroup = launch.spec.linux.cgroupsPath ?? `${cgroupParent}/${id}`;
+      const folder = bundles.make(id, completeSpec(launch.spec, cgroup, streams.terminal, launch.size));
+      try {
+        exits.remove(id);
+        const { pid } = await supervise({
+          id,
+          folder,
+          ...programs,
+          streams,
+          exitDir: exits.folder,
+          ...(logPath === undefined ? {} : { logPath }),
+          command: launch.spec.process?.args[0] ?? "",
+          environment,
+          place,
+        });
+        const conmon = conmonOf(folder);
+        if (conmon === undefined) throw new Error(`conmon of ${id} ended at once`);
+        // It waits for its start, and conmon has not read its end if it was killed: the id is still its own.
+        const pidfd = pidfdOpen(pid);
+        bundles.writeState(id, { pid, started: startTime(pid) ?? "", conmon, cgroup });
+        const container = await holdContainer({ id, folder, pid, pidfd, cgroup, conmon, streams, exits, cgroups });
+        held.set(id, container);
+        return container;
+      } catch (error) {
+        await remove(id);
+        throw error;
+      }
+    },
+
+    start: (id) => runCrun(["start", id]),
+
+    async reconnect(id, streams) {
+      const state = bundles.state(id);
+      if (state === undefined) return undefined;
+      const present = held.get(id);
+      if (present !== undefined) return present;
+      const { pid, conmon, cgroup } = state;
+      let pidfd: number | undefined;
+      try {
+        pidfd = pidfdOpen(pid);
+        if (startTime(pid) !== state.started) throw new Error("another process");
+      } catch {
+        if (pidfd !== undefined) closeSync(pidfd);
+        pidfd = undefined;
+      }
+      // Sessions of exec belonged to the server that is gone: their processes run on, what has ended is cleared away.
+      for (const execId of bundles.execs(id)) {
+        if (conmonOf(bundles.execPath(id, execId)) === undefined) bundles.removeExec(id, execId);
+      }
+      const folder = bundles.path(id);
+      const container = await holdContainer({ id, folder, pid, pidfd, cgroup, conmon, streams, exits, cgroups });
+      held.set(id, container);
+      return container;
+    },
+
+    isStarted: (id) => bundles.state(id) !== undefined && !existsSync(`${crunRoot}/${id}/exec.fifo`),
+
+    async kill(id, signal, all = false) {
+      const { pidfd, cgroup } = running(id);
+      if (all) {
+        for (const pid of cgroups.processes(cgroup)) {
+          try {
+            signalProcess(pid, signal);
+          } catch (error) {
+            if ((error as { code?: string }).code !== "ESRCH") throw error;
+          }
+        }
+      } else {
+        if (pidfd === undefined) throw new Error(`container ${id} is not running`);
+        pidfdSendSignal(pidfd, signal);
+      }
+    },
+
+    pause: async (id) => cgroups.freeze(running(id).cgroup, true),
+    resume: async (id) => cgroups.freeze(running(id).cgroup, false),
+    processes: async (id) => cgroups.processes(running(id).cgroup),
+
+    exec: (id, launch) => {
+      running(id);
+      return startExec({ id, launch, bundles, programs, environment, place });
+    },
+
+    remove,
+
+    async list() {
+      const groups = cgroups.children(cgroupParent).filter((name) => name !== "supervisors");
+      const exited = readdirSync(exits.folder).filter((name) => !name.includes("."));
+      return [...new Set([...bundles.list(), ...readdirSync(crunRoot), ...groups, ...exited])];
+    },
+
+    close() {
+      exits.close();
+      for (const container of held.values()) {
+        container.abandon();
+        if (container.pidfd !== undefined) closeSync(container.pidfd);
+      }
+      held.clear();
+    },
+  };
+}
+
+function completeSpec(
+  spec: Spec,
+  cgroupsPath: string,
+  terminal: boolean,
+  size?: { rows: number; columns: number },
+): Spec {
+  const complete: Spec = { ...spec, linux: { ...spec.linux, cgroupsPath } };
+  if (spec.process === undefined) return complete;
+  return {
+    ...complete,
+    process: {
+      ...spec.process,
+      terminal,
+      ...(terminal && size !== undefined ? { consoleSize: { height: size.rows, width: size.columns } } : {}),
+    },
+  };
+}
+
+/** conmon puts its console socket into TMPDIR, by a path that must fit sockaddr_un: 107 bytes with its name of 18. */
+function consoleFolder(execRoot: string): string {
+  const folder = `${execRoot}/console`;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return folder.length + "/conmon-term.XXXXXX".length <= 107 ? folder : "/tmp";
+}

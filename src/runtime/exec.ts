@@ -1,0 +1,77 @@
+/** One more process in a container: by a conmon of its own, in a folder of its own. */
+import { connectSeqpacket } from "../sys/seqpacket.ts";
+import { type HeldAttachment, openAttachment } from "./attach/attachment.ts";
+import type { Bundles } from "./bundle/bundle.ts";
+import type { Supervision } from "./conmon/command.ts";
+import { resizeTerminal } from "./conmon/control.ts";
+import { supervise } from "./conmon/supervise.ts";
+import { timestamp } from "./exits/exits.ts";
+import type { ExecLaunch, Exit, RunningProcess } from "./runtime.ts";
+
+export interface ExecOptions {
+  id: string;
+  launch: ExecLaunch;
+  bundles: Bundles;
+  programs: Pick<Supervision, "conmon" | "crun" | "crunArguments">;
+  environment: Record<string, string>;
+  place(pid: number): void;
+}
+
+/** Throws LaunchError, and leaves nothing then. */
+export async function startExec(options: ExecOptions): Promise<RunningProcess> {
+  const { id, launch, bundles } = options;
+  const { streams, size } = launch;
+  const process = {
+    ...launch.process,
+    terminal: streams.terminal,
+    ...(size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } }),
+  };
+  const folder = bundles.makeExec(id, launch.execId, process);
+  let attachment: HeldAttachment | undefined;
+  try {
+    const { pid, code } = await supervise({
+      id,
+      folder,
+      ...options.programs,
+      streams,
+      processPath: `${folder}/process.json`,
+      command: process.args[0] ?? "",
+      environment: options.environment,
+      place: options.place,
+      async attach() {
+        const fd = connectSeqpacket(`${folder}/attach`);
+        attachment = await openAttachment(fd, {
+          stdinEnds: streams.openStdin && streams.stdinOnce && !streams.terminal,
+        });
+      },
+    });
+    if (attachment === undefined) throw new Error(`conmon opened no attach socket for exec ${launch.execId}`);
+    const held = attachment;
+    const exit = awaitExit(code, held).finally(() => bundles.removeExec(id, launch.execId));
+    exit.catch(() => {});
+    return {
+      pid,
+      attachment: held,
+      exit,
+      async resize(rows, columns) {
+        resizeTerminal(folder, rows, columns);
+      },
+    };
+  } catch (error) {
+    attachment?.close();
+    bundles.removeExec(id, launch.execId);
+    throw error;
+  }
+}
+
+async function awaitExit(code: Promise<number>, attachment: HeldAttachment): Promise<Exit> {
+  const number = await code;
+  const at = timestamp(BigInt(Date.now()) * 1_000_000n);
+  attachment.drain();
+  // conmon reports the code when the output is read to its end, and then ends itself.
+  await Promise.race([attachment.finished, Bun.sleep(5000)]);
+  if (!attachment.ended) attachment.close();
+  return number < 0
+    ? { code: 137, at, oomKilled: false, error: "the supervisor of the exec (conmon) was killed" }
+    : { code: number & 255, at, oomKilled: false };
+}
