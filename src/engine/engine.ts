@@ -51,6 +51,8 @@ export interface LogOptions {
   until: number;
   /** Lines from the end; -1 is all. */
   tail: number;
+  /** Ends the iteration, also while it waits for the next record. */
+  signal?: AbortSignal;
 }
 
 /** One line (with its newline, if it had one) or piece of a long one. */
@@ -106,6 +108,10 @@ export interface Containers {
 export interface AttachSession {
   terminal: boolean;
   openStdin: boolean;
+  /** false: the end of a client's input is not the container's. It ends the client's session, as Docker does. */
+  stdinOnce?: boolean;
+  /** To be called when the client left by its detach keys (Docker's `detach` event). */
+  detached?(): void;
   /** What was logged before, for `logs=1`. */
   history(): AsyncIterable<LogRecord>;
   /** The process's connection: that of the running process, or of the next one when it does not run yet. */

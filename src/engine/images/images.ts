@@ -17,6 +17,7 @@ import { findImage, tagName } from "./find.ts";
 import type { ImageRecord } from "./image.ts";
 import { pruneImages } from "./prune.ts";
 import { type PullParts, pullImage, pullReference } from "./pull.ts";
+import type { ImageStore } from "./store.ts";
 
 export interface ImagesParts extends PullParts {
   /** Containers that use an image: an ID each, and whether it runs. */
@@ -26,6 +27,7 @@ export interface ImagesParts extends PullParts {
 export interface ImageService extends Images {
   /** The image for a container. Throws 404 `No such image: …`. */
   find(ref: string): ImageRecord;
+  readonly store: ImageStore;
 }
 
 interface SharedPull {
@@ -183,6 +185,7 @@ export function createImages(parts: ImagesParts): ImageService {
     pull,
     tag,
     remove,
+    store,
     find: (ref) => findImage(store, ref).image,
     list: async (options) => listImages(parts, options),
     inspect: async (ref) => describeImage(parts, findImage(store, ref).image),

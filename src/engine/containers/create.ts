@@ -1,0 +1,203 @@
+/** `POST /containers/create`: the request and the image become a record, a writable snapshot and volumes. */
+import { lstatSync } from "node:fs";
+import type { ContainerConfig, ContainerCreateRequest, ContainerCreateResponse, HostConfig } from "@docker/node-sdk";
+import { now, zeroTime } from "../clock.ts";
+import { invalid, notFound } from "../errors.ts";
+import { newId, shortId } from "../identifier.ts";
+import type { ImageRecord } from "../images/image.ts";
+import { readPlatform } from "../images/images.ts";
+import type { ContainerRecord, ContainerState, MountRecord } from "./container.ts";
+import { eventAttributes, type Parts } from "./containers.ts";
+import { readMounts } from "./mounts.ts";
+import { checkName, inventName } from "./names.ts";
+import { checkRequest } from "./refuse.ts";
+import { readSignal } from "./signals.ts";
+import { fillVolume } from "./volumes.ts";
+
+export async function createContainer(
+  parts: Parts,
+  name: string | undefined,
+  request: ContainerCreateRequest,
+  platform: string | undefined,
+): Promise<ContainerCreateResponse> {
+  const { HostConfig: askedHost, NetworkingConfig: networking, ...config } = request;
+  if (!config.Image) throw invalid("no image was named: the field Image must not be empty");
+  const host = askedHost ?? {};
+  const wanted = name ? checkName(name) : undefined;
+  checkRequest(config as ContainerConfig, host);
+  if (config.StopSignal) readSignal(config.StopSignal);
+  const image = parts.images.find(config.Image);
+  checkPlatform(image, config.Image, platform);
+  const id = newId();
+  const chosen = wanted ?? inventName(parts.store.nameTaken);
+  parts.store.reserve(chosen, id);
+  const warnings: string[] = [];
+  try {
+    const record = makeRecord(parts, { id, name: chosen, image, config: config as ContainerConfig, host, warnings });
+    record.endpoints = parts.endpoints.check(record, networking?.EndpointsConfig ?? {});
+    const commits = bindVolumes(parts, record);
+    await parts.snapshots.prepare(id, record.chain);
+    try {
+      const container = parts.store.insert(record, freshState(), () => {
+        for (const commit of commits) commit();
+      });
+      for (const mount of record.mounts)
+        if (mount.type === "volume" && mount.copy) await fillVolume(parts, container, mount);
+      parts.events.emit("container", "create", id, eventAttributes(record));
+    } catch (error) {
+      await parts.snapshots.remove(id);
+      const half = parts.store.byId(id);
+      if (half) parts.store.delete(half);
+      throw error;
+    }
+  } catch (error) {
+    if (!parts.store.byId(id)) parts.store.release(chosen);
+    throw error;
+  }
+  return { Id: id, Warnings: warnings };
+}
+
+function checkPlatform(image: ImageRecord, name: string, text: string | undefined): void {
+  const platform = readPlatform(text);
+  if (!platform) return;
+  const has = image.platform;
+  if (platform.os !== has.os || platform.architecture !== has.architecture) {
+    // Clients pull the other platform on this text.
+    throw notFound(
+      `image with reference ${name} was found but its platform (${has.os}/${has.architecture}) does not match the specified platform (${platform.os}/${platform.architecture})`,
+    );
+  }
+}
+
+interface Ingredients {
+  id: string;
+  name: string;
+  image: ImageRecord;
+  config: ContainerConfig;
+  host: HostConfig;
+  warnings: string[];
+}
+
+function makeRecord(parts: Parts, { id, name, image, config: asked, host, warnings }: Ingredients): ContainerRecord {
+  const config = mergeConfig(asked, image.config as ContainerConfig);
+  const [path, ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+  if (path === undefined || path === "") throw invalid("no command specified");
+  const hostConfig = hostDefaults(parts, host);
+  const mode = hostConfig.NetworkMode!;
+  if (mode.startsWith("container:") || mode === "host") {
+    if (asked.Hostname && mode.startsWith("container:")) {
+      throw invalid("conflicting options: hostname and the network mode");
+    }
+    if (Object.keys(host.PortBindings ?? {}).length > 0) {
+      if (mode.startsWith("container:")) {
+        throw invalid("conflicting options: port publishing and the container type network mode");
+      }
+      warnings.push("Published ports are discarded when using host network mode");
+    }
+  }
+  if (image.platform.architecture !== parts.platform.architecture) {
+    warnings.push(
+      `The requested image's platform (${image.platform.os}/${image.platform.architecture}) does not match the detected host platform (${parts.platform.os}/${parts.platform.architecture}) and no specific platform was requested`,
+    );
+  }
+  return {
+    id,
+    name,
+    created: now(),
+    image: image.id,
+    imageName: asked.Image!,
+    platform: image.platform,
+    chain: image.layers.map((layer) => layer.diffId),
+    config: { ...config, Hostname: config.Hostname || hostnameFor(parts, mode, id) },
+    hostConfig,
+    endpoints: {},
+    mounts: readMounts(config, hostConfig),
+    path,
+    args,
+  };
+}
+
+const hostnameFor = (parts: Parts, mode: string, id: string): string =>
+  mode === "host" ? parts.hostname() : shortId(id);
+
+/** The image's configuration under the request's (Docker's rules). */
+function mergeConfig(asked: ContainerConfig, image: ContainerConfig): ContainerConfig {
+  const env = new Map<string, string>();
+  for (const variable of [...(image.Env ?? []), ...(asked.Env ?? [])]) env.set(variable.split("=", 1)[0]!, variable);
+  // A request with an entrypoint of its own does not get the image's command.
+  const ownEntrypoint = (asked.Entrypoint ?? []).length > 0;
+  const cleared = asked.Entrypoint?.length === 1 && asked.Entrypoint[0] === "";
+  const entrypoint = cleared ? [] : ownEntrypoint ? asked.Entrypoint : image.Entrypoint;
+  const command = (asked.Cmd ?? []).length > 0 || ownEntrypoint ? asked.Cmd : image.Cmd;
+  return {
+    ...asked,
+    Entrypoint: (entrypoint ?? null) as string[],
+    Cmd: (command ?? null) as string[],
+    Env: [...env.values()],
+    User: asked.User || image.User || "",
+    WorkingDir: asked.WorkingDir || image.WorkingDir || "",
+    StopSignal: asked.StopSignal || image.StopSignal || "",
+    Labels: { ...image.Labels, ...asked.Labels },
+    ExposedPorts: { ...image.ExposedPorts, ...asked.ExposedPorts },
+    Volumes: { ...image.Volumes, ...asked.Volumes },
+  } as ContainerConfig;
+}
+
+/** What the daemon fills in, so that inspect shows what holds. */
+function hostDefaults(parts: Parts, host: HostConfig): HostConfig {
+  const mode = host.NetworkMode || "bridge";
+  const privileged = host.Privileged ?? false;
+  return {
+    ...host,
+    NetworkMode: mode === "default" ? "bridge" : mode,
+    RestartPolicy: {
+      Name: host.RestartPolicy?.Name || "no",
+      MaximumRetryCount: host.RestartPolicy?.MaximumRetryCount ?? 0,
+    },
+    LogConfig: { Type: host.LogConfig?.Type || "json-file", Config: host.LogConfig?.Config ?? {} },
+    ShmSize: host.ShmSize || 64 << 20,
+    Runtime: host.Runtime || "crun",
+    IpcMode: host.IpcMode || "private",
+    CgroupnsMode: host.CgroupnsMode || (parts.cgroupVersion === 2 && !privileged ? "private" : "host"),
+  } as HostConfig;
+}
+
+/** Finds or makes the volumes and checks the binds' sources. Returns what writes the rows. */
+function bindVolumes(parts: Parts, record: ContainerRecord): (() => void)[] {
+  const commits: (() => void)[] = [];
+  const made = new Map<string, () => void>();
+  for (const mount of record.mounts) {
+    if (mount.type === "bind") checkBind(record, mount);
+    if (mount.type !== "volume" || made.has(mount.source)) continue;
+    const { record: volume, commit } = parts.volumes.ensure(mount.source || undefined);
+    mount.source = volume.name;
+    made.set(volume.name, commit);
+    commits.push(commit);
+  }
+  return commits;
+}
+
+/** `--mount` refuses a source that is not there; `-v` makes a folder of it when the container starts. */
+function checkBind(record: ContainerRecord, mount: MountRecord): void {
+  const long = record.hostConfig.Mounts?.find((one) => one.Source === mount.source && String(one.Type) === "bind");
+  if (!long || long.BindOptions?.CreateMountpoint) return;
+  try {
+    lstatSync(mount.source);
+  } catch {
+    throw invalid(`invalid mount config for type "bind": bind source path does not exist: ${mount.source}`);
+  }
+}
+
+function freshState(): ContainerState {
+  return {
+    status: "created",
+    pid: 0,
+    exitCode: 0,
+    error: "",
+    oomKilled: false,
+    startedAt: zeroTime,
+    finishedAt: zeroTime,
+    restartCount: 0,
+    stopped: false,
+  };
+}
