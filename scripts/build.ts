@@ -54,7 +54,11 @@ async function build(outfile: string): Promise<void> {
       minify: true,
       bytecode: true,
       sourcemap: "none",
-      define: { GANTRY_VERSION: JSON.stringify(version), GANTRY_COMMIT: JSON.stringify(commit()) },
+      define: {
+        GANTRY_VERSION: JSON.stringify(version),
+        GANTRY_COMMIT: JSON.stringify(commit()),
+        GANTRY_BUILT: JSON.stringify(began.toISOString()),
+      },
       compile: { outfile: temporary },
       plugins: [
         {

@@ -56,6 +56,7 @@ describe("verdict", () => {
     ["engine", "sys"],
     ["cli", "client"],
     ["cli", "sys"],
+    ["client", "version"],
     ["network", "network"],
   ])("%s may import %s", (from, to) => expect(verdict(from, to, false)).toBeUndefined());
 
@@ -88,6 +89,7 @@ describe("faults", () => {
     ["storage/a.ts", 'new Worker("./a.worker.ts");', "worker"],
     ["storage/a.ts", 'import { a } from "../../scripts/a.ts"; a();', "outside"],
     ["helpers/a.ts", "", "no room"],
+    ["helpers.ts", "", "no room"],
   ])("%s: %s", (path, source, word) => expect(faults(path, source).join()).toContain(word));
 
   test.each([

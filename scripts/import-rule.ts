@@ -15,7 +15,7 @@
 import { dirname, join, relative, resolve } from "node:path";
 import { Glob } from "bun";
 
-/** Rooms, the highest first; those in one list are on one level. `main` is src/main.ts. */
+/** Rooms, the highest first; those in one list are on one level. main.ts and version.ts stand in src/ itself. */
 const levels: string[][] = [
   ["main"],
   ["daemon", "cli"],
@@ -23,10 +23,11 @@ const levels: string[][] = [
   ["engine", "client"],
   ["registry", "hub", "storage", "runtime", "network", "machine"],
   ["sys"],
+  ["version"],
 ];
 
 /** What the CLI may take besides types. */
-const ofCli = new Set(["cli", "client", "sys", "doctor"]);
+const ofCli = new Set(["cli", "client", "sys", "doctor", "version"]);
 
 export interface Import {
   specifier: string;
@@ -62,7 +63,7 @@ export function importsOf(source: string): Import[] {
 
 /** The room of a path relative to src/. */
 function roomOf(path: string): string {
-  return path === "main.ts" ? "main" : path.slice(0, Math.max(0, path.indexOf("/")));
+  return path.includes("/") ? path.slice(0, path.indexOf("/")) : path.replace(/\.ts$/, "");
 }
 
 function levelOf(room: string): number {
@@ -73,6 +74,7 @@ function levelOf(room: string): number {
 export function verdict(from: string, to: string, typeOnly: boolean): string | undefined {
   if (from === to) return undefined;
   if (levelOf(to) === -1) return `${to} is no room of the house`;
+  if (to === "version") return undefined;
   if (from === "client") return typeOnly ? undefined : "client takes only types from the house";
   if (to === "client") return from === "cli" ? undefined : "only cli imports client";
   if (from === "cli" && !typeOnly && !ofCli.has(to)) return "cli speaks the Engine API only";
@@ -95,8 +97,7 @@ export function faults(path: string, source: string): string[] {
   const test = path.endsWith(".test.ts") || /(^|\/)suite\.ts$/.test(path);
   const from = roomOf(path);
   const found: string[] = [];
-  if (levelOf(from) === -1)
-    found.push(`${from || "this file"} is no room of the house (scripts/import-rule.ts lists them)`);
+  if (levelOf(from) === -1) found.push(`${from} is no room of the house (scripts/import-rule.ts lists them)`);
   for (const { specifier, typeOnly } of importsOf(source)) {
     if (specifier === "bun:ffi" && from !== "sys") found.push("bun:ffi is for src/sys/ alone");
     if (test || !specifier.startsWith(".")) continue;
