@@ -14,6 +14,8 @@ export interface BridgeOptions {
   /** How many namespaces wait ready; 0 makes each on demand. */
   ready: number;
   mtu: number;
+  /** What an administrator should know: a setting of the host that was changed, something left over that was removed. */
+  log?: (message: string) => void;
 }
 
 export interface PortBinding {
@@ -23,6 +25,8 @@ export interface PortBinding {
   hostAddress: string;
   /** 0 means any free one. */
   hostPort: number;
+  /** With it, the first free port from `hostPort` to this one. */
+  hostPortEnd?: number;
 }
 
 export interface Endpoint {
@@ -50,17 +54,21 @@ export interface BridgeNetwork {
   readonly subnet: string;
   /** `172.17.0.1` */
   readonly gateway: string;
-  /** Takes a ready namespace (or makes one) for the container. `id` is recorded in the namespace's file name. */
+  /**
+   * Takes a ready namespace (or makes one) for the container; its file keeps its path until `release`. `restore` comes
+   * first, once, also when nothing is held: before, the addresses in use are not known.
+   */
   acquire(
     id: string,
     options?: { mac?: string; address?: string; sysctls?: Record<string, string> },
   ): Promise<Endpoint>;
   /**
    * Publishes ports of the container: nft rules in one transaction, and the ports reserved on the host.
-   * Returns the bindings with the ports chosen. All or nothing. NetworkError `conflict` with Docker's text when one is taken.
+   * Returns the bindings with the ports chosen. All or nothing. NetworkError `conflict` with Docker's text when one is
+   * taken; `endpoint` (`NAME (ID)`) puts Docker's "driver failed programming external connectivity on endpoint …" before it.
    */
-  publish(id: string, bindings: PortBinding[]): Promise<PortBinding[]>;
-  /** Frees ports, address and namespace; no error when there is nothing. */
+  publish(id: string, bindings: PortBinding[], endpoint?: string): Promise<PortBinding[]>;
+  /** Frees ports, address and namespace, also an empty namespace of this ID; no error when there is nothing. */
   release(id: string): Promise<void>;
   /** After a restart of the server: what these containers hold is taken over, everything else of ours is removed. */
   restore(held: { id: string; endpoint: Endpoint; bindings: PortBinding[] }[]): Promise<void>;
@@ -70,5 +78,8 @@ export interface BridgeNetwork {
   destroy(): Promise<void>;
 }
 
-/** A namespace with nothing but lo up, for `--network none`. */
+/**
+ * A namespace with nothing but lo up, for `--network none`, as a file in the same folder as the bridge's: the bridge's
+ * `release` frees it.
+ */
 export type EmptyNamespace = (id: string) => Promise<string>;
