@@ -130,7 +130,19 @@ type Call =
   | "getsockname"
   | "sendto"
   | "recvfrom"
-  | "renameat2";
+  | "renameat2"
+  | "openat"
+  | "write"
+  | "close"
+  | "fchown"
+  | "fchmod"
+  | "ftruncate"
+  | "readlinkat"
+  | "fgetxattr"
+  | "flistxattr"
+  | "fremovexattr"
+  | "fsync"
+  | "clone";
 
 // From the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (arm64).
 const numbers: Record<Call, [x64: number, arm64: number]> = {
@@ -192,6 +204,18 @@ const numbers: Record<Call, [x64: number, arm64: number]> = {
   sendto: [44, 206],
   recvfrom: [45, 207],
   renameat2: [316, 276],
+  openat: [257, 56],
+  write: [1, 64],
+  close: [3, 57],
+  fchown: [93, 55],
+  fchmod: [91, 52],
+  ftruncate: [77, 46],
+  readlinkat: [267, 78],
+  fgetxattr: [193, 10],
+  flistxattr: [196, 13],
+  fremovexattr: [199, 16],
+  fsync: [74, 82],
+  clone: [56, 220],
 };
 // poll does not exist on arm64 (73 is ppoll, with other arguments): its callers take care of that.
 
