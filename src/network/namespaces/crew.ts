@@ -29,14 +29,8 @@ let worker: Worker | undefined;
 let current: Waiting | undefined;
 let users = 0;
 
-/** Where the Worker's source is: a compiled program keeps it below the folder of its main entry, `src`. */
-function entry(): string {
-  const compiled = import.meta.url.includes("/$bunfs/");
-  return new URL(compiled ? "./network/namespaces/worker.ts" : "./worker.ts", import.meta.url).href;
-}
-
 function start(): Worker {
-  const started = new Worker(entry(), { smol: true, ref: false } as WorkerOptions);
+  const started = new Worker(new URL("./worker.ts", import.meta.url), { smol: true, ref: false } as WorkerOptions);
   started.onmessage = (event: MessageEvent<TaskAnswer>) => {
     const done = current;
     current = undefined;
