@@ -48,14 +48,14 @@ export function openBundles(root: string): Bundles {
       const folder = path(id);
       mkdirSync(folder, { mode: 0o700 });
       // Environments hold secrets.
-      writeFileSync(`${folder}/config.json`, JSON.stringify(spec), { mode: 0o600 });
+      writeFileSync(`${folder}/config.json`, toJson(spec), { mode: 0o600 });
       return folder;
     },
     makeExec(id, execId, process) {
       const folder = execPath(id, execId);
       mkdirSync(`${path(id)}/execs`, { recursive: true, mode: 0o700 });
       mkdirSync(folder, { mode: 0o700 });
-      writeFileSync(`${folder}/process.json`, JSON.stringify(process), { mode: 0o600 });
+      writeFileSync(`${folder}/process.json`, toJson(process), { mode: 0o600 });
       return folder;
     },
     writeState(id, state) {
@@ -100,4 +100,9 @@ function read(path: string): string | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
+}
+
+/** JSON with RLIM_INFINITY, 2^64-1, which a number cannot hold: rlimits.ts writes the nearest below it. */
+function toJson(value: object): string {
+  return JSON.stringify(value).replace(/"(hard|soft)":18446744073709550000/g, '"$1":18446744073709551615');
 }
