@@ -10,7 +10,7 @@
  * - No shell is started: not `$` of Bun, not exec of node:child_process, not `shell: true`, not `sh` in a spawn.
  * - A worker is started in the one form that the build can embed (scripts/build.ts).
  *
- * Tests may import from everywhere, but for bun:ffi.
+ * Tests (`*.test.ts`, `suite.ts`, what is in a folder `testing`) may import from everywhere, but for bun:ffi.
  */
 import { dirname, join, relative, resolve } from "node:path";
 import { Glob } from "bun";
@@ -94,7 +94,7 @@ const workerForm = /new Worker\(\s*new URL\(\s*"\.{1,2}\/(?:[^"]*[./])?worker\.t
 
 /** What breaks the rule in a file; `path` is relative to src/. */
 export function faults(path: string, source: string): string[] {
-  const test = path.endsWith(".test.ts") || /(^|\/)suite\.ts$/.test(path);
+  const test = path.endsWith(".test.ts") || /(^|\/)(suite\.ts$|testing\/)/.test(path);
   const from = roomOf(path);
   const found: string[] = [];
   if (levelOf(from) === -1) found.push(`${from} is no room of the house (scripts/import-rule.ts lists them)`);

@@ -59,6 +59,15 @@ export const programs: Program[] = [
     use: "it is the init of `run --init`",
     optional: true,
   },
+  {
+    program: "ps",
+    package: "procps",
+    argument: "--version",
+    version: /procps-ng (\d[\w.]*)/m,
+    oldest: [3, 3],
+    use: "it lists processes for `top`",
+    optional: true,
+  },
 ];
 
 function absent({ program, package: debian, use, optional }: Program): Check {
