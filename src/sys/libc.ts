@@ -128,6 +128,7 @@ type Call =
   | "listen"
   | "setsockopt"
   | "getsockname"
+  | "getsockopt"
   | "sendto"
   | "recvfrom"
   | "renameat2"
@@ -142,7 +143,8 @@ type Call =
   | "flistxattr"
   | "fremovexattr"
   | "fsync"
-  | "clone";
+  | "clone"
+  | "read";
 
 // From the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (arm64).
 const numbers: Record<Call, [x64: number, arm64: number]> = {
@@ -201,6 +203,7 @@ const numbers: Record<Call, [x64: number, arm64: number]> = {
   listen: [50, 201],
   setsockopt: [54, 208],
   getsockname: [51, 204],
+  getsockopt: [55, 209],
   sendto: [44, 206],
   recvfrom: [45, 207],
   renameat2: [316, 276],
@@ -216,6 +219,7 @@ const numbers: Record<Call, [x64: number, arm64: number]> = {
   fremovexattr: [199, 16],
   fsync: [74, 82],
   clone: [56, 220],
+  read: [0, 63],
 };
 // poll does not exist on arm64 (73 is ppoll, with other arguments): its callers take care of that.
 

@@ -20,7 +20,7 @@ import {
   tableRules,
 } from "../nft/rules.ts";
 import { createPorts, type Reservation } from "../ports/ports.ts";
-import { checkBridgeName, claimBridge, describeDevice, ensureDevice, forgetClaim, removeDevice } from "./device.ts";
+import { checkBridgeName, claimBridge, describeDevice, ensureDevice, removeDevice } from "./device.ts";
 import { disableForwarding, enableForwarding } from "./forwarding.ts";
 
 interface Held {
@@ -236,7 +236,6 @@ async function assemble(options: BridgeOptions, claim: number, socket: NetlinkSo
     const chains = await listChains();
     await closeForeignChains(bridge, chains);
     await disableForwarding(socket, chains);
-    forgetClaim(bridge);
     await close();
   }
 

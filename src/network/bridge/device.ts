@@ -1,6 +1,6 @@
 /** The bridge device: claimed for this process, found or made, with its address and settings. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tryLock } from "../../sys/flock.ts";
+import { readFileSync, writeFileSync } from "node:fs";
+import { claimName } from "../../sys/claim.ts";
 import type { NetlinkSocket } from "../../sys/netlink.ts";
 import { type Chosen, chooseAsked, chooseFromPools, type Occupied } from "../address/choose.ts";
 import {
@@ -32,24 +32,14 @@ export interface Device extends Chosen {
   index: number;
 }
 
-const claims = "/run/gantry-bridges";
-
-/** A descriptor that keeps other servers from this bridge. NetworkError `conflict` when one has it. */
+/** A descriptor that keeps other servers of this host from the bridge. NetworkError `conflict` when one has it. */
 export function claimBridge(bridge: string): number {
-  mkdirSync(claims, { recursive: true, mode: 0o700 });
-  const fd = tryLock(`${claims}/${bridge}`);
-  if (fd === undefined) {
-    throw new NetworkError(
-      `bridge ${bridge} belongs to another running server: give this one its own with --bridge`,
-      "conflict",
-    );
-  }
-  return fd;
-}
-
-/** Before the claim's descriptor is closed. */
-export function forgetClaim(bridge: string): void {
-  rmSync(`${claims}/${bridge}`, { force: true });
+  const claim = claimName(`gantry-bridge-${bridge}`);
+  if ("fd" in claim) return claim.fd;
+  throw new NetworkError(
+    `bridge ${bridge} belongs to another server (process ${claim.holder}): give this one its own with --bridge`,
+    "conflict",
+  );
 }
 
 /** IFNAMSIZ is 16 with the zero; the name is also part of our table's name and of paths below /proc/sys. */
