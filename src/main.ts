@@ -5,3 +5,5 @@ const code =
     ? await (await import("./daemon/main.ts")).runDaemon(argv.slice(1))
     : await (await import("./cli/main.ts")).runCli(argv);
 process.exit(code);
+
+export {};

@@ -1,15 +1,14 @@
 /** The server's log: one line an event on standard error, in logfmt, as dockerd writes it. */
 import { writeSync } from "node:fs";
+import type { Log } from "../api/server.ts";
 import type { DaemonOptions } from "./options.ts";
 
-export type Level = "debug" | "info" | "warn" | "error";
-export type Log = (level: Level, message: string) => void;
-
-const order = ["debug", "info", "warn", "error", "fatal"];
+const order = ["debug", "info", "warn", "error", "fatal"] as const;
+type Level = (typeof order)[number];
 
 export function createLog(lowest: DaemonOptions["logLevel"]): Log {
   const from = order.indexOf(lowest);
-  return (level, message) => {
+  const write = (level: Level) => (message: string) => {
     if (order.indexOf(level) < from) return;
     const line = `time=${JSON.stringify(new Date().toISOString())} level=${level} msg=${JSON.stringify(message)}\n`;
     try {
@@ -18,4 +17,5 @@ export function createLog(lowest: DaemonOptions["logLevel"]): Log {
       // Nobody reads it: that is no reason to end.
     }
   };
+  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }

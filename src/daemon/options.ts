@@ -24,13 +24,16 @@ export interface DaemonOptions {
   maxConcurrentDownloads: number;
   embeddedHub: "off" | "fallback" | "only";
   liveRestore: boolean;
-  cgroupParent: string;
+  /** Derived from the execution root when absent, so that two servers never share one. */
+  cgroupParent?: string;
   dns: string[];
   dnsSearch: string[];
   dnsOptions: string[];
   labels: string[];
   tls: boolean;
   tlsVerify: boolean;
+  /** `--tls=false` was spelled out: TCP without TLS is wanted. */
+  insecureTcp: boolean;
   tlsCaCert: string;
   tlsCert: string;
   tlsKey: string;
@@ -66,13 +69,13 @@ export function defaultOptions(): DaemonOptions {
     maxConcurrentDownloads: 3,
     embeddedHub: "fallback",
     liveRestore: true,
-    cgroupParent: "/gantry",
     dns: [],
     dnsSearch: [],
     dnsOptions: [],
     labels: [],
     tls: false,
     tlsVerify: false,
+    insecureTcp: false,
     tlsCaCert: "",
     tlsCert: "",
     tlsKey: "",
@@ -128,6 +131,11 @@ const list =
   (options: DaemonOptions, value: string) => {
     options[name] = [...options[name], value];
   };
+
+function setTls(options: DaemonOptions, value: string): void {
+  flag("tls")(options, value);
+  options.insecureTcp = !options.tls;
+}
 
 function setHost(options: DaemonOptions, value: string): void {
   const host = /^[a-z]+:\/\//.test(value) ? value : `tcp://${value}`;
@@ -286,7 +294,7 @@ export const daemonOptions: Option[] = [
   },
   { flag: "dns-opt", key: "dns-opts", kind: "list", help: "DNS option for containers", set: list("dnsOptions") },
   { flag: "label", key: "labels", kind: "list", help: "key=value label of the server", set: list("labels") },
-  { flag: "tls", key: "tls", kind: "boolean", help: "Use TLS; implied by --tlsverify", set: flag("tls") },
+  { flag: "tls", key: "tls", kind: "boolean", help: "Use TLS; implied by --tlsverify", set: setTls },
   {
     flag: "tlsverify",
     key: "tlsverify",

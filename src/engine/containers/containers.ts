@@ -39,12 +39,11 @@ export interface Parts {
   events: EventLog;
   platform: Platform;
   cgroupVersion: 1 | 2;
-  cgroupParent: string;
   /** DATA_ROOT/containers: a folder a container, for its log and the files mounted into it. */
   folder: string;
   dns: { servers: string[]; search: string[]; options: string[] };
   hostname(): string;
-  log: (level: "debug" | "info" | "warn" | "error", message: string) => void;
+  log: Record<"debug" | "info" | "warn" | "error", (message: string) => void>;
   /** The server ends: no restarts, no removals that a next start would do as well. */
   closing: () => boolean;
 }

@@ -15,7 +15,7 @@ const settled = 10_000;
 export function watchExit(parts: Parts, container: Container, process: RunningProcess): void {
   process.exit.then(
     (exit) => container.lock(() => ended(parts, container, process, exit)),
-    (error: Error) => parts.log("error", `container ${container.record.id}: its exit was lost: ${error.message}`),
+    (error: Error) => parts.log.error(`container ${container.record.id}: its exit was lost: ${error.message}`),
   );
 }
 
@@ -72,7 +72,7 @@ async function teardown(parts: Parts, container: Container): Promise<void> {
     try {
       await step();
     } catch (error) {
-      parts.log("error", `container ${id}: ${(error as Error).message}`);
+      parts.log.error(`container ${id}: ${(error as Error).message}`);
     }
   }
 }
@@ -101,7 +101,7 @@ async function restart(parts: Parts, container: Container): Promise<void> {
   try {
     await begin(parts, container);
   } catch (error) {
-    parts.log("warn", `container ${container.record.id} could not be restarted: ${(error as Error).message}`);
+    parts.log.warn(`container ${container.record.id} could not be restarted: ${(error as Error).message}`);
     if (container.removed || container.state.stopped || !shallRestart(container)) return;
     scheduleRestart(parts, container, 0);
     parts.store.saveState(container);

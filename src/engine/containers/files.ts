@@ -1,9 +1,9 @@
 /** The files that the engine mounts into a container: hosts, resolv.conf, hostname. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hostsFile } from "../../network/hosts/hosts.ts";
-import { resolvFile } from "../../network/hosts/resolv.ts";
-import type { Container } from "./container.ts";
+import { hostnameFile, hostsFile, hostsFileOfHost } from "../../network/hosts/hosts.ts";
+import { namesStubOnly, resolvFile, resolvFileOfHost, systemdResolvConf } from "../../network/hosts/resolv.ts";
+import type { Container, ContainerRecord } from "./container.ts";
 import type { Parts } from "./containers.ts";
 
 export interface EngineFiles {
@@ -12,10 +12,9 @@ export interface EngineFiles {
   hostname: string;
 }
 
-/** Writes them anew for this start: addresses may have changed. */
+/** Writes them anew for this start: addresses may have changed. Throws NetworkError for what cannot stand in them. */
 export function writeFiles(parts: Parts, container: Container): EngineFiles {
-  const { record, state } = container;
-  const { config, hostConfig } = record;
+  const { record } = container;
   const folder = join(parts.folder, record.id);
   mkdirSync(folder, { recursive: true, mode: 0o710 });
   const files = {
@@ -23,28 +22,58 @@ export function writeFiles(parts: Parts, container: Container): EngineFiles {
     resolv: join(folder, "resolv.conf"),
     hostname: join(folder, "hostname"),
   };
-  const host = hostConfig.NetworkMode === "host";
-  const chosen = (own: string[] | null | undefined, servers: string[]) => (own && own.length > 0 ? own : servers);
-  writeFileSync(
-    files.hosts,
-    hostsFile({
-      address: state.endpoint?.address,
-      hostname: config.Hostname!,
-      domainname: config.Domainname ?? "",
-      extra: hostConfig.ExtraHosts ?? [],
-      gateway: state.endpoint?.gateway ?? parts.bridge.gateway,
-      host,
-    }),
-  );
-  writeFileSync(
-    files.resolv,
-    resolvFile({
-      servers: chosen(hostConfig.Dns, parts.dns.servers),
-      search: chosen(hostConfig.DnsSearch, parts.dns.search),
-      options: chosen(hostConfig.DnsOptions, parts.dns.options),
-      host,
-    }),
-  );
-  writeFileSync(files.hostname, `${config.Hostname}\n`);
+  const content = makeFiles(parts, record, container.state.endpoint);
+  writeFileSync(files.hosts, content.hosts);
+  writeFileSync(files.resolv, content.resolv);
+  writeFileSync(files.hostname, content.hostname);
   return files;
+}
+
+/** Their contents; called at creation too, so that a bad value is refused there. */
+export function makeFiles(
+  parts: Parts,
+  record: ContainerRecord,
+  endpoint?: { address: string; gateway: string },
+): EngineFiles {
+  const { config, hostConfig } = record;
+  const extraHosts = hostConfig.ExtraHosts ?? [];
+  const hostGateway = endpoint?.gateway ?? parts.bridge.gateway;
+  const choose = (own: string[] | null | undefined, servers: string[]) => (own && own.length > 0 ? own : servers);
+  const resolver = {
+    dns: choose(hostConfig.Dns, parts.dns.servers),
+    search: choose(hostConfig.DnsSearch, parts.dns.search),
+    options: choose(hostConfig.DnsOptions, parts.dns.options),
+  };
+  const hostname = config.Hostname!;
+  if (hostConfig.NetworkMode === "host") {
+    return {
+      hosts: hostsFileOfHost(readHost("/etc/hosts"), extraHosts, hostGateway),
+      resolv: resolvFileOfHost(readHost("/etc/resolv.conf"), resolver),
+      hostname: hostnameFile(hostname),
+    };
+  }
+  return {
+    hosts: hostsFile({
+      hostname,
+      domainname: config.Domainname ?? "",
+      ...(endpoint ? { address: endpoint.address } : {}),
+      extraHosts,
+      hostGateway,
+    }),
+    resolv: resolvFile(hostResolver(), resolver).content,
+    hostname: hostnameFile(hostname),
+  };
+}
+
+function hostResolver(): string {
+  const text = readHost("/etc/resolv.conf");
+  return namesStubOnly(text) ? readHost(systemdResolvConf) || text : text;
+}
+
+function readHost(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }

@@ -113,7 +113,7 @@ export async function end(parts: Parts, container: Container, signal: number, ti
   const outcome = await Promise.race([exited, late]);
   clearTimeout(timer);
   if (outcome !== "late" || !isRunning(container)) return;
-  parts.log("info", `container ${record.id} did not end within ${timeout} s of signal ${signal}: SIGKILL`);
+  parts.log.info(`container ${record.id} did not end within ${timeout} s of signal ${signal}: SIGKILL`);
   await signalProcess(parts, container, 9);
   await exited;
 }
@@ -130,7 +130,7 @@ async function signalProcess(parts: Parts, container: Container, signal: number)
   } catch (error) {
     // It ended in the meantime: its exit is on the way.
     if (isRunning(container))
-      parts.log("debug", `signal ${signal} to ${container.record.id}: ${(error as Error).message}`);
+      parts.log.debug(`signal ${signal} to ${container.record.id}: ${(error as Error).message}`);
   }
 }
 

@@ -69,7 +69,7 @@ async function clear(parts: Parts, container: Container, volumes: string[]): Pro
     for (const name of volumes)
       if (volumeUsers(parts.store.all(), name).length === 0) await parts.volumes.discard(name);
   } catch (error) {
-    parts.log("error", `container ${id} was removed, but its files were not: ${(error as Error).message}`);
+    parts.log.error(`container ${id} was removed, but its files were not: ${(error as Error).message}`);
   }
 }
 

@@ -58,9 +58,9 @@ async function reconnect(parts: Parts, container: Container): Promise<void> {
       container.process = process;
       return;
     }
-    parts.log("warn", `container ${record.id} is gone: the machine was restarted, or somebody ended its supervisor`);
+    parts.log.warn(`container ${record.id} is gone: the machine was restarted, or somebody ended its supervisor`);
   } catch (error) {
-    parts.log("error", `container ${record.id} cannot be reached: ${(error as Error).message}`);
+    parts.log.error(`container ${record.id} cannot be reached: ${(error as Error).message}`);
   }
   const { endpoint: _endpoint, bindings: _bindings, ...rest } = container.state;
   container.state = { ...rest, status: "exited", pid: 0, exitCode: lostExitCode, finishedAt: now() };
@@ -70,7 +70,7 @@ async function reconnect(parts: Parts, container: Container): Promise<void> {
 async function sweepRuntime(parts: Parts, live: Set<string>): Promise<void> {
   for (const id of await parts.runtime.list()) {
     if (live.has(id)) continue;
-    parts.log("info", `removing what is left of the process of ${id}`);
+    parts.log.info(`removing what is left of the process of ${id}`);
     await attempt(parts, () => parts.runtime.remove(id));
   }
 }
@@ -96,7 +96,7 @@ async function attempt(parts: Parts, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    parts.log("error", `sweep: ${(error as Error).message}`);
+    parts.log.error(`sweep: ${(error as Error).message}`);
   }
 }
 
@@ -110,7 +110,7 @@ function restartByPolicy(parts: Parts, wereActive: Container[]): void {
       (name === "on-failure" && wereActive.includes(container) && container.state.exitCode !== 0);
     if (!wanted) continue;
     startContainer(parts, container).catch((error: Error) =>
-      parts.log("warn", `container ${container.record.id} could not be restarted: ${error.message}`),
+      parts.log.warn(`container ${container.record.id} could not be restarted: ${error.message}`),
     );
   }
 }

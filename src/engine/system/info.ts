@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { hostname, release, totalmem } from "node:os";
 import type { SystemInfo, SystemVersion } from "@docker/node-sdk";
+import type { Database } from "../../storage/database/database.ts";
 import { isRunning } from "../containers/container.ts";
 import type { Parts } from "../containers/containers.ts";
 
@@ -162,4 +163,13 @@ export async function systemVersion(parts: SystemParts): Promise<SystemVersion> 
     KernelVersion: release(),
     BuildTime: product.built,
   } as unknown as SystemVersion;
+}
+
+/** Made at the first start and kept. */
+export function serverId(database: Database): string {
+  const row = database.query("SELECT value FROM settings WHERE name = 'server'").get() as { value: string } | null;
+  if (row) return row.value;
+  const id = crypto.randomUUID();
+  database.query("INSERT INTO settings (name, value) VALUES ('server', ?)").run(id);
+  return id;
 }

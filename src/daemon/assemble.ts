@@ -1,0 +1,199 @@
+/** Opens the rooms in order, takes over what an earlier server left, and listens. */
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { type ApiServer, createApiServer, type Log } from "../api/server.ts";
+import { canRun, checkMachine } from "../doctor/doctor.ts";
+import { isRunning } from "../engine/containers/container.ts";
+import { createContainers, type Parts } from "../engine/containers/containers.ts";
+import { end } from "../engine/containers/lifecycle.ts";
+import { restoreContainers } from "../engine/containers/restore.ts";
+import { createContainerStore } from "../engine/containers/store.ts";
+import { volumeUsers } from "../engine/containers/volumes.ts";
+import type { Engine } from "../engine/engine.ts";
+import { createEventLog } from "../engine/events/events.ts";
+import { createExecs } from "../engine/exec/exec.ts";
+import { sweepContent } from "../engine/images/collect.ts";
+import { createImages } from "../engine/images/images.ts";
+import { createLeases, type PullParts } from "../engine/images/pull.ts";
+import { createImageStore } from "../engine/images/store.ts";
+import { createEndpoints } from "../engine/networks/endpoints.ts";
+import { createNetworks, networkIds } from "../engine/networks/networks.ts";
+import { serverId, systemInfo, systemVersion } from "../engine/system/info.ts";
+import { createVolumes } from "../engine/volumes/volumes.ts";
+import { createEmbeddedHub } from "../hub/embedded.ts";
+import { createBridgeNetwork } from "../network/bridge/bridge.ts";
+import { createEmptyNamespaces } from "../network/empty/empty.ts";
+import { createRegistry } from "../registry/create.ts";
+import { createRuntime } from "../runtime/create.ts";
+import { createContentStore } from "../storage/content/store.ts";
+import { openDatabase } from "../storage/database/database.ts";
+import { createOverlaySnapshots } from "../storage/snapshots/overlay/overlay.ts";
+import { built, commit, version } from "../version.ts";
+import { StartError } from "./instance.ts";
+import type { DaemonOptions } from "./options.ts";
+import { openSockets } from "./sockets.ts";
+
+export interface Server {
+  /** Answers what is under way; containers run on with live-restore, and are stopped without. */
+  close(): Promise<void>;
+}
+
+const platform = { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" };
+
+/** Throws StartError (or DatabaseError) with a message for the person who started it. */
+export async function assemble(options: DaemonOptions, log: Log): Promise<Server> {
+  const warnings = await checkStart(options, log);
+  const database = openDatabase(join(options.dataRoot, "state.db"));
+  const events = createEventLog(database);
+  const content = await createContentStore(join(options.dataRoot, "content"));
+  const snapshots = await createOverlaySnapshots({ root: join(options.dataRoot, "snapshots"), content });
+  const runtime = createRuntime({
+    execRoot: options.execRoot,
+    ...(options.cgroupParent ? { cgroupParent: options.cgroupParent } : {}),
+  });
+  const namespaces = join(options.execRoot, "netns");
+  const bridge = await createBridgeNetwork({
+    bridge: options.bridge,
+    ...(options.bip ? { address: options.bip } : {}),
+    pools: options.addressPools,
+    namespaces,
+    ready: options.networkPool,
+    mtu: options.mtu,
+    log: (message) => log.info(message),
+  });
+  const store = createContainerStore(database);
+  const imageStore = createImageStore(database);
+  const registry = createRegistry({
+    mirrors: options.registryMirrors,
+    insecure: options.insecureRegistries,
+    ...(options.embeddedHub === "off" ? {} : { hub: { mode: options.embeddedHub, transport: createEmbeddedHub() } }),
+    userAgent: `gantry/${version} (linux)`,
+  });
+  const pullParts: PullParts = {
+    registry,
+    content,
+    layers: snapshots.layers,
+    store: imageStore,
+    events,
+    concurrency: options.maxConcurrentDownloads,
+    platform,
+    leases: createLeases(),
+  };
+  const images = createImages({
+    ...pullParts,
+    users: (image) =>
+      store
+        .all()
+        .filter((one) => one.record.image === image.id)
+        .map((one) => ({ id: one.record.id, running: isRunning(one) })),
+  });
+  const volumes = createVolumes({
+    database,
+    events,
+    root: join(options.dataRoot, "volumes"),
+    users: (name) => volumeUsers(store.all(), name),
+  });
+  const ids = networkIds(database);
+  const endpoints = createEndpoints({
+    bridge,
+    emptyNamespace: createEmptyNamespaces(namespaces),
+    store,
+    events,
+    networkIds: ids,
+  });
+  let closing = false;
+  const parts: Parts = {
+    store,
+    images,
+    volumes,
+    endpoints,
+    bridge,
+    snapshots,
+    runtime,
+    events,
+    platform,
+    cgroupVersion: runtime.cgroups.version,
+    folder: join(options.dataRoot, "containers"),
+    dns: { servers: options.dns, search: options.dnsSearch, options: options.dnsOptions },
+    hostname,
+    log,
+    closing: () => closing,
+  };
+  await restoreContainers(parts);
+  const swept = await sweepContent(pullParts);
+  if (swept.layers + swept.blobs > 0)
+    log.info(`removed ${swept.layers} layers and ${swept.blobs} blobs of unfinished pulls`);
+  const system = {
+    ...parts,
+    product: { version, commit, built },
+    dataRoot: options.dataRoot,
+    registry: { mirrors: options.registryMirrors, insecure: options.insecureRegistries },
+    labels: options.labels,
+    liveRestore: options.liveRestore,
+    debug: options.debug,
+    embeddedHub: options.embeddedHub,
+    runtimeVersion: () => runtime.version(),
+    pools: options.addressPools,
+    serverId: serverId(database),
+    warnings,
+  };
+  const engine: Engine = {
+    containers: createContainers(parts),
+    execs: createExecs(parts),
+    images,
+    volumes,
+    networks: createNetworks({ bridge, mtu: options.mtu, ids, store }),
+    events,
+    info: () => systemInfo(system),
+    version: () => systemVersion(system),
+  };
+  const api: ApiServer = createApiServer({ engine, log, version });
+  await openSockets(api, options, log);
+  log.info(`API listens on ${options.hosts.join(", ")}`);
+  return {
+    async close() {
+      closing = true;
+      if (!options.liveRestore) await stopAll(parts, options.shutdownTimeout);
+      await api.close(5000);
+      for (const container of store.all()) await container.teardown;
+      runtime.close();
+      await bridge.close();
+      events.flush();
+      database.close();
+    },
+  };
+}
+
+async function checkStart(options: DaemonOptions, log: Log): Promise<string[]> {
+  const checks = await checkMachine({
+    dataRoot: options.dataRoot,
+    bridge: options.bridge,
+    ...(options.bip ? { bip: options.bip } : {}),
+    pools: options.addressPools,
+    repair: true,
+    thorough: false,
+  });
+  for (const check of checks) {
+    const text = `${check.name}: ${check.found}${check.advice ? ` (${check.advice})` : ""}`;
+    if (check.status === "repaired") log.info(`repaired ${text}`);
+    if (check.status === "warning") log.warn(text);
+  }
+  if (!canRun(checks)) {
+    const failed = checks.filter((check) => check.status === "failed");
+    throw new StartError(
+      `this machine cannot run containers yet:\n${failed.map((check) => `  ${check.name}: ${check.found}\n    ${check.advice ?? ""}`).join("\n")}\n'gantry doctor' says more`,
+    );
+  }
+  return checks.filter((check) => check.status === "warning").map((check) => `WARNING: ${check.name}: ${check.found}`);
+}
+
+async function stopAll(parts: Parts, seconds: number): Promise<void> {
+  const running = parts.store.all().filter(isRunning);
+  await Promise.all(
+    running.map((container) =>
+      end(parts, container, 15, container.record.config.StopTimeout ?? seconds).catch((error: Error) =>
+        parts.log.warn(`container ${container.record.id}: ${error.message}`),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,155 @@
+/** From a container's record to the input of the OCI specification. */
+
+import type { NamespaceChoice, SpecInput } from "../../runtime/spec/build.ts";
+import { resolveDevice } from "../../runtime/spec/devices.ts";
+import { bindMount } from "../../runtime/spec/mounts.ts";
+import { resolveResources } from "../../runtime/spec/resources.ts";
+import type { Ulimit } from "../../runtime/spec/rlimits.ts";
+import type { SpecMount } from "../../runtime/spec/types.ts";
+import { conflict, invalid, notImplemented } from "../errors.ts";
+import { type ContainerRecord, isRunning, type MountRecord } from "./container.ts";
+import type { Parts } from "./containers.ts";
+import type { EngineFiles } from "./files.ts";
+
+/** What only the start knows. */
+export interface Surroundings {
+  rootfs: string;
+  user: SpecInput["user"];
+  env: string[];
+  network: NamespaceChoice;
+  files: EngineFiles | undefined;
+}
+
+/** Throws SpecError or EngineError for what the client asked wrongly; called at creation too, so that it is told then. */
+export function specInput(parts: Parts, record: ContainerRecord, around: Surroundings): SpecInput {
+  const { config, hostConfig: host } = record;
+  const security = readSecurity(host.SecurityOpt ?? []);
+  const privileged = host.Privileged ?? false;
+  const uts = host.UTSMode === "host" ? "host" : "private";
+  if (host.UTSMode && host.UTSMode !== "host") throw invalid(`invalid UTS mode: ${host.UTSMode}`);
+  return {
+    rootfs: around.rootfs,
+    readonlyRootfs: host.ReadonlyRootfs ?? false,
+    args: [record.path, ...record.args],
+    env: around.env,
+    cwd: config.WorkingDir || "/",
+    user: around.user,
+    terminal: config.Tty ?? false,
+    // A namespace shared with the host keeps the host's name.
+    ...(host.NetworkMode === "host" && uts === "host" ? {} : { hostname: config.Hostname! }),
+    ...(config.Domainname ? { domainname: config.Domainname } : {}),
+    namespaces: {
+      network: around.network,
+      pid: joined(parts, host.PidMode ?? "", "pid"),
+      ipc: joined(parts, host.IpcMode ?? "", "ipc"),
+      uts,
+      cgroup: host.CgroupnsMode === "private" ? "private" : "host",
+    },
+    mounts: [
+      ...(around.files ? engineMounts(record, around.files) : []),
+      ...record.mounts.map((one) => mountOf(parts, one)),
+    ],
+    shmSize: host.ShmSize!,
+    ...sharedMemory(parts, host.IpcMode ?? ""),
+    privileged,
+    capAdd: host.CapAdd ?? [],
+    capDrop: host.CapDrop ?? [],
+    ...(security.seccomp === undefined ? {} : { seccomp: security.seccomp }),
+    noNewPrivileges: security.noNewPrivileges,
+    ...(host.MaskedPaths || security.allPaths ? { maskedPaths: security.allPaths ? [] : host.MaskedPaths! } : {}),
+    ...(host.ReadonlyPaths || security.allPaths ? { readonlyPaths: security.allPaths ? [] : host.ReadonlyPaths! } : {}),
+    devices: (host.Devices ?? []).flatMap((device) =>
+      resolveDevice(
+        device.PathOnHost ?? "",
+        device.PathInContainer || device.PathOnHost || "",
+        device.CgroupPermissions || "rwm",
+      ),
+    ),
+    deviceCgroupRules: host.DeviceCgroupRules ?? [],
+    resources: resolveResources(host).resources,
+    sysctls: host.Sysctls ?? {},
+    ulimits: (host.Ulimits ?? []) as Ulimit[],
+    ...(host.OomScoreAdj ? { oomScoreAdj: host.OomScoreAdj } : {}),
+    ...(host.Init ? { init: "/usr/bin/catatonit" } : {}),
+  };
+}
+
+interface Security {
+  seccomp: string | undefined;
+  noNewPrivileges: boolean;
+  allPaths: boolean;
+}
+
+/** `--security-opt`. Throws 400 for what is none, 501 for what comes later. */
+function readSecurity(options: string[]): Security {
+  const security: Security = { seccomp: undefined, noNewPrivileges: false, allPaths: false };
+  for (const option of options) {
+    const parts = /^([a-z-]+)(?:[=:]([\s\S]*))?$/.exec(option);
+    const name = parts?.[1];
+    const value = parts?.[2];
+    if (name === "no-new-privileges") {
+      if (value !== undefined && value !== "true" && value !== "false")
+        throw invalid(`invalid --security-opt 1: ${JSON.stringify(option)}`);
+      security.noNewPrivileges = value !== "false";
+    } else if (name === "seccomp" && value) security.seccomp = value === "builtin" ? undefined : value;
+    else if (name === "systempaths" && value === "unconfined") security.allPaths = true;
+    // Nothing confines by these where the kernel has them off, which is what this asks for.
+    else if (name === "apparmor" && value === "unconfined") continue;
+    else if (name === "label" && value === "disable") continue;
+    else if (name === "apparmor" || name === "label") throw notImplemented(`not there yet: --security-opt ${option}`);
+    else throw invalid(`invalid --security-opt 2: ${JSON.stringify(option)}`);
+  }
+  return security;
+}
+
+/** `host`, `private`, `container:NAME`. Throws 400, 404 or 409. */
+function joined(parts: Parts, mode: string, type: "pid" | "ipc"): NamespaceChoice {
+  if (mode === "host") return "host";
+  if (mode.startsWith("container:")) {
+    const other = parts.store.find(mode.slice("container:".length));
+    if (!isRunning(other))
+      throw conflict(`cannot join ${type} namespace of a non running container: ${other.record.id}`);
+    return { path: `/proc/${other.state.pid}/ns/${type}` };
+  }
+  if (mode === "" || (type === "ipc" && ["private", "shareable", "none"].includes(mode))) return "private";
+  throw invalid(`invalid ${type === "pid" ? "PID" : "IPC"} mode: ${mode}`);
+}
+
+function sharedMemory(parts: Parts, mode: string): { shmSource?: string } {
+  if (!mode.startsWith("container:")) return {};
+  const other = parts.store.find(mode.slice("container:".length));
+  return { shmSource: `/proc/${other.state.pid}/root/dev/shm` };
+}
+
+/** A mount of the user's at one of these places wins. */
+function engineMounts(record: ContainerRecord, files: EngineFiles): SpecMount[] {
+  const mounts = [
+    { destination: "/etc/hosts", source: files.hosts },
+    { destination: "/etc/hostname", source: files.hostname },
+    { destination: "/etc/resolv.conf", source: files.resolv },
+  ];
+  return mounts
+    .filter((mount) => !record.mounts.some((one) => one.destination === mount.destination))
+    .map((mount) => bindMount({ ...mount, readonly: record.hostConfig.ReadonlyRootfs ?? false }));
+}
+
+function mountOf(parts: Parts, mount: MountRecord): SpecMount {
+  if (mount.type === "tmpfs") {
+    const { size, mode, options = [] } = mount.tmpfs ?? {};
+    const words = [
+      ...["nosuid", "nodev", "noexec"].filter((word) => !options.includes(word.slice(2)) && !options.includes(word)),
+      ...options,
+      ...(mount.readonly && !options.includes("ro") ? ["ro"] : []),
+      ...(size === undefined ? [] : [`size=${size}`]),
+      ...(mode === undefined ? [] : [`mode=${mode.toString(8)}`]),
+    ];
+    return { destination: mount.destination, type: "tmpfs", source: "tmpfs", options: words };
+  }
+  return bindMount({
+    source: mount.type === "volume" ? parts.volumes.data(mount.source) : mount.source,
+    destination: mount.destination,
+    readonly: mount.readonly,
+    propagation: mount.propagation || "rprivate",
+    nonRecursive: !mount.recursive,
+  });
+}
