@@ -24,7 +24,12 @@ const { symbols } = dlopen("libc.so.6", {
 });
 
 const errnoAddress = symbols.__errno_location() as Pointer;
-const errorNames = new Map<number, string>(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+// Some numbers have two names (EAGAIN and EWOULDBLOCK): the first of the alphabet stays.
+const errorNames = new Map<number, string>(
+  Object.entries(constants.errno)
+    .map(([name, number]) => [number, name] as const)
+    .reverse(),
+);
 
 /** A failed system call. `code` is the errno's name (`ENOENT`), `message` reads `mount /a: No such file or directory`. */
 export class SysError extends Error {
