@@ -98,7 +98,9 @@ export async function checkOverlayMount(dataRoot: string): Promise<Check | undef
     const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
     const trial = await inNamespaces(["mount"], ["mount", "-t", "overlay", "overlay", "-o", options, merged!]);
     if (trial.ok) return { name, status: "ok", found: "works on the data root" };
-    const advice = "name a folder on ext4 or XFS with --data-root";
+    const advice = trial.said.startsWith("unshare:")
+      ? "mount namespaces must be allowed, and the root must be a mount point (so not in a chroot)"
+      : "name a folder on ext4 or XFS with --data-root";
     return { name, status: "failed", found: trial.said, advice };
   } catch (error) {
     return { name, status: "failed", found: (error as Error).message, advice: "name another folder with --data-root" };
