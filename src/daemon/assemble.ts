@@ -112,7 +112,7 @@ export async function assemble(options: DaemonOptions, log: Log): Promise<Server
     runtime,
     events,
     platform,
-    cgroupVersion: runtime.cgroups.version,
+    cgroupVersion: runtime.cgroups.layout.version === "v2" ? 2 : 1,
     folder: join(options.dataRoot, "containers"),
     dns: { servers: options.dns, search: options.dnsSearch, options: options.dnsOptions },
     hostname,

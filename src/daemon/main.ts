@@ -54,12 +54,12 @@ function untilToldToEnd(log: ReturnType<typeof createLog>): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
       process.on(signal, () => {
-        log("info", `${signal}: ending`);
+        log.info(`${signal}: ending`);
         resolve();
       });
     }
     // A terminal that goes away does not end the server; a change of the configuration is read at the next start.
-    process.on("SIGHUP", () => log("info", "SIGHUP: the configuration is read again at the next start"));
+    process.on("SIGHUP", () => log.info("SIGHUP: the configuration is read again at the next start"));
     process.on("SIGPIPE", () => {});
   });
 }

@@ -1,17 +1,22 @@
 /** `POST /containers/create`: the request and the image become a record, a writable snapshot and volumes. */
 import { lstatSync } from "node:fs";
 import type { ContainerConfig, ContainerCreateRequest, ContainerCreateResponse, HostConfig } from "@docker/node-sdk";
+import { NetworkError } from "../../network/network.ts";
+import { buildSpec } from "../../runtime/spec/build.ts";
+import { SpecError } from "../../runtime/spec/errors.ts";
 import { now, zeroTime } from "../clock.ts";
-import { invalid, notFound } from "../errors.ts";
+import { EngineError, invalid, notFound } from "../errors.ts";
 import { newId, shortId } from "../identifier.ts";
 import type { ImageRecord } from "../images/image.ts";
 import { readPlatform } from "../images/images.ts";
 import type { ContainerRecord, ContainerState, MountRecord } from "./container.ts";
 import { eventAttributes, type Parts } from "./containers.ts";
+import { makeFiles } from "./files.ts";
 import { readMounts } from "./mounts.ts";
 import { checkName, inventName } from "./names.ts";
 import { checkRequest } from "./refuse.ts";
 import { readSignal } from "./signals.ts";
+import { specInput } from "./specification.ts";
 import { fillVolume } from "./volumes.ts";
 
 export async function createContainer(
@@ -35,6 +40,7 @@ export async function createContainer(
   try {
     const record = makeRecord(parts, { id, name: chosen, image, config: config as ContainerConfig, host, warnings });
     record.endpoints = parts.endpoints.check(record, networking?.EndpointsConfig ?? {});
+    checkSpecification(parts, record);
     const commits = bindVolumes(parts, record);
     await parts.snapshots.prepare(id, record.chain);
     try {
@@ -55,6 +61,24 @@ export async function createContainer(
     throw error;
   }
   return { Id: id, Warnings: warnings };
+}
+
+/** Makes the specification once with stand-ins, so that a bad value is refused here and not at the start. */
+function checkSpecification(parts: Parts, record: ContainerRecord): void {
+  try {
+    makeFiles(parts, record);
+    const around = { rootfs: "/", user: { uid: 0, gid: 0 }, env: record.config.Env ?? [], files: undefined };
+    buildSpec(
+      specInput(parts, record, {
+        ...around,
+        network: record.hostConfig.NetworkMode === "host" ? "host" : { path: "/" },
+      }),
+    );
+  } catch (error) {
+    if (error instanceof SpecError || error instanceof NetworkError) throw invalid(error.message);
+    // A container to be joined need not run before this one starts.
+    if (!(error instanceof EngineError && error.kind === "conflict")) throw error;
+  }
 }
 
 function checkPlatform(image: ImageRecord, name: string, text: string | undefined): void {
