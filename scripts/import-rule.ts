@@ -10,7 +10,7 @@
  * - No shell is started: not `$` of Bun, not exec of node:child_process, not `shell: true`, not `sh` in a spawn.
  * - A worker is started in the one form that the build can embed (scripts/build.ts).
  *
- * Tests (`*.test.ts`, `suite.ts`, what is in a folder `testing`) may import from everywhere, but for bun:ffi.
+ * Tests (`*.test.ts`, `suite.ts`, what is in a folder `testing` or `lab`) may import from everywhere, but for bun:ffi.
  */
 import { dirname, join, relative, resolve } from "node:path";
 import { Glob } from "bun";
