@@ -94,7 +94,7 @@ const workerForm = /new Worker\(\s*new URL\(\s*"\.{1,2}\/(?:[^"]*[./])?worker\.t
 
 /** What breaks the rule in a file; `path` is relative to src/. */
 export function faults(path: string, source: string): string[] {
-  const test = path.endsWith(".test.ts") || /(^|\/)(suite\.ts$|testing\/)/.test(path);
+  const test = path.endsWith(".test.ts") || /(^|\/)(suite\.ts$|testing\/|lab\/)/.test(path);
   const from = roomOf(path);
   const found: string[] = [];
   if (levelOf(from) === -1) found.push(`${from} is no room of the house (scripts/import-rule.ts lists them)`);
