@@ -7,6 +7,7 @@ import { OptionError } from "./options.ts";
 
 /** Resolves with the exit code. */
 export async function runDaemon(argv: string[]): Promise<number> {
+  if (argv[0] === "install") return (await import("./install.ts")).installUnits(argv.slice(1));
   let configuration: ReturnType<typeof readConfiguration>;
   try {
     configuration = readConfiguration(argv);
