@@ -1,5 +1,6 @@
 /** One container under its conmon: its connection, its end. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { realtime } from "../sys/clock.ts";
 import { connectSeqpacket } from "../sys/seqpacket.ts";
 import { type HeldAttachment, openAttachment } from "./attach/attachment.ts";
 import { endedAttachment } from "./attach/ended.ts";
@@ -94,7 +95,7 @@ async function awaitExit(
     await cgroups.killAll(cgroup).catch(() => {});
     return {
       code: 137,
-      at: timestamp(BigInt(Date.now()) * 1_000_000n),
+      at: timestamp(realtime()),
       oomKilled: false,
       error: "the supervisor of the container (conmon) was killed",
     };
@@ -108,11 +109,8 @@ async function awaitExit(
   return { code: file.code, at: refine(file.at), oomKilled };
 }
 
-/**
- * A file's time is that of the last tick, up to 10 ms old: for an end that we see as it happens the clock is nearer, and
- * keeps it behind the start.
- */
+/** A file's time is that of the clock's last tick, up to 10 ms old: for an end that we see as it happens, now is nearer. */
 function refine(at: string): string {
-  const now = Date.now();
-  return now - Date.parse(at) < 15 ? timestamp(BigInt(now) * 1_000_000n) : at;
+  const now = realtime();
+  return Number(now / 1_000_000n) - Date.parse(at) < 15 ? timestamp(now) : at;
 }

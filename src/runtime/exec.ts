@@ -1,4 +1,5 @@
 /** One more process in a container: by a conmon of its own, in a folder of its own. */
+import { realtime } from "../sys/clock.ts";
 import { connectSeqpacket } from "../sys/seqpacket.ts";
 import { type HeldAttachment, openAttachment } from "./attach/attachment.ts";
 import type { Bundles } from "./bundle/bundle.ts";
@@ -66,7 +67,7 @@ export async function startExec(options: ExecOptions): Promise<RunningProcess> {
 
 async function awaitExit(code: Promise<number>, attachment: HeldAttachment): Promise<Exit> {
   const number = await code;
-  const at = timestamp(BigInt(Date.now()) * 1_000_000n);
+  const at = timestamp(realtime());
   attachment.drain();
   // conmon reports the code when the output is read to its end, and then ends itself.
   await Promise.race([attachment.finished, Bun.sleep(5000)]);

@@ -119,6 +119,7 @@ type Call =
   | "close_range"
   | "inotify_add_watch"
   | "inotify_init1"
+  | "inotify_rm_watch"
   | "poll"
   | "statfs"
   | "copy_file_range"
@@ -194,6 +195,7 @@ const numbers: Record<Call, [x64: number, arm64: number]> = {
   close_range: [436, 436],
   inotify_add_watch: [254, 27],
   inotify_init1: [294, 26],
+  inotify_rm_watch: [255, 28],
   poll: [7, 73],
   statfs: [137, 43],
   copy_file_range: [326, 285],

@@ -2,7 +2,8 @@
  * Exit files: conmon writes one, named by the container's ID and holding its exit code, when the container ended. One
  * watch for all.
  */
-import { type FSWatcher, mkdirSync, readFileSync, rmSync, statSync, watch } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { watchFolder } from "../../sys/inotify.ts";
 
 export interface ExitFile {
   code: number;
@@ -31,11 +32,10 @@ export function openExits(folder: string): Exits {
     waiting.delete(id);
     found(exit);
   };
-  const watcher: FSWatcher = watch(folder, (_event, name) => {
-    if (typeof name === "string") check(name);
+  const stop = watchFolder(folder, (name) => {
+    if (name !== undefined) check(name);
     else for (const id of [...waiting.keys()]) check(id);
   });
-  watcher.unref();
 
   function read(id: string): ExitFile | undefined {
     const path = `${folder}/${id}`;
@@ -59,7 +59,7 @@ export function openExits(folder: string): Exits {
       return () => waiting.delete(id);
     },
     remove: (id) => rmSync(`${folder}/${id}`, { force: true }),
-    close: () => watcher.close(),
+    close: stop,
   };
 }
 
