@@ -22,7 +22,7 @@ type Listener = (name: string | undefined) => void;
 
 interface Instance {
   fd: number;
-  reader: ReturnType<ReadableStream<Uint8Array<ArrayBuffer>>["getReader"]>;
+  reader: { read(): Promise<{ done: boolean; value?: Uint8Array }>; cancel(): Promise<void> };
   watches: Map<number, Set<Listener>>;
 }
 
@@ -61,7 +61,7 @@ export function watchFolder(path: string, listener: Listener): () => void {
 
 function open(): Instance {
   const fd = check(syscall(nr("inotify_init1"), IN_NONBLOCK | IN_CLOEXEC), "inotify_init1");
-  const opened: Instance = { fd, reader: Bun.file(fd).stream().getReader(), watches: new Map() };
+  const opened: Instance = { fd, reader: Bun.file(fd).stream().getReader() as Instance["reader"], watches: new Map() };
   void listen(opened);
   return opened;
 }
@@ -75,7 +75,7 @@ function closeIfIdle(current: Instance): void {
 async function listen(current: Instance): Promise<void> {
   for (;;) {
     const { done, value } = await current.reader.read();
-    if (done) return;
+    if (done || value === undefined) return;
     dispatch(current, value);
   }
 }
