@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Allocator } from "../address/allocator.ts";
 import { macOf } from "../address/ipv4.ts";
-import { assign, type TaskError, type Urgency } from "./crew.ts";
+import { assign, type TaskError } from "./crew.ts";
 
 /** A namespace with its end of a veth pair, and everything that it holds. */
 export interface Prepared {
@@ -28,7 +28,7 @@ export interface PoolOptions {
 }
 
 export interface Pool {
-  /** A ready one, at once; else, or when an address or a MAC is asked for, one made now. */
+  /** A ready one, at once; else, or when an address is asked for that none of them has, one made now. */
   take(wanted: { address?: number; mac?: string }): Promise<Prepared>;
   /** Removes it, then frees its address. */
   remove(prepared: Prepared): Promise<void>;
@@ -56,54 +56,69 @@ function newName(): string {
   return crypto.getRandomValues(Buffer.alloc(4)).toString("hex");
 }
 
+interface Waiter {
+  resolve(prepared: Prepared): void;
+  reject(error: unknown): void;
+}
+
 export function createPool(options: PoolOptions): Pool {
   const { addresses } = options;
   const waiting: Prepared[] = [];
+  const waiters: Waiter[] = [];
   let closed = false;
   let refill: ReturnType<typeof setTimeout> | undefined;
-  let filling: Promise<void> | undefined;
+  let making: Promise<void> | undefined;
 
-  async function make(urgency: Urgency, wanted: { address?: number; mac?: string }): Promise<Prepared> {
-    if (wanted.address !== undefined) addresses.claim(wanted.address);
-    const address = wanted.address ?? addresses.take();
+  async function make(address: number): Promise<Prepared> {
+    const { bridge, mtu, prefix, gateway, directory } = options;
     try {
-      return await makeAt(urgency, address, wanted.mac ?? macOf(address));
+      for (let attempt = 1; ; attempt++) {
+        const path = join(directory, newName());
+        const prepared = { path, veth: vethOf(path), address, mac: macOf(address) };
+        try {
+          await assign({ kind: "prepare", bridge, mtu, prefix, gateway, ...prepared }, "now");
+          return prepared;
+        } catch (error) {
+          // Another server's has the same random name.
+          if ((error as TaskError).code !== "EEXIST" || attempt === 3) throw error;
+        }
+      }
     } catch (error) {
       addresses.free(address);
       throw error;
     }
   }
 
-  async function makeAt(urgency: Urgency, address: number, mac: string): Promise<Prepared> {
-    const { bridge, mtu, prefix, gateway, directory } = options;
-    for (let attempt = 1; ; attempt++) {
-      const path = join(directory, newName());
-      const prepared = { path, veth: vethOf(path), address, mac };
-      try {
-        await assign({ kind: "prepare", bridge, mtu, prefix, gateway, ...prepared }, urgency);
-        return prepared;
-      } catch (error) {
-        // Another server's has the same random name.
-        if ((error as TaskError).code !== "EEXIST" || attempt === 3) throw error;
+  /** One after the other, first for those who wait, so that the lowest address goes to the first who asked. */
+  async function makeMissing(whole: boolean): Promise<void> {
+    while (waiters.length > 0 || (whole && !closed && waiting.length < options.ready)) {
+      const prepared = await make(addresses.take());
+      const waiter = waiters.shift();
+      if (waiter) waiter.resolve(prepared);
+      else {
+        waiting.push(prepared);
+        waiting.sort((a, b) => a.address - b.address);
       }
     }
   }
 
-  async function fillUp(): Promise<void> {
-    while (!closed && waiting.length < options.ready) {
-      waiting.push(await make("later", {}));
-      waiting.sort((a, b) => a.address - b.address);
-    }
+  function start(whole: boolean): void {
+    making ??= makeMissing(whole)
+      .catch((error: Error) => {
+        if (waiters.length === 0) options.log(`cannot make a network namespace ready: ${error.message}`);
+        for (const waiter of waiters.splice(0)) waiter.reject(error);
+      })
+      .finally(() => {
+        making = undefined;
+        if (waiters.length > 0) start(false);
+        else if (!whole) fillSoon();
+      });
   }
 
   function fill(): void {
     clearTimeout(refill);
     refill = undefined;
-    filling ??= fillUp()
-      .catch((error: Error) => options.log(`cannot make a network namespace ready: ${error.message}`))
-      .finally(() => {
-        filling = undefined;
-      });
+    start(true);
   }
 
   function fillSoon(): void {
@@ -112,10 +127,35 @@ export function createPool(options: PoolOptions): Pool {
     refill.unref();
   }
 
-  async function take(wanted: { address?: number; mac?: string }): Promise<Prepared> {
-    const ready = wanted.address === undefined && wanted.mac === undefined ? waiting.shift() : undefined;
+  function ready(): Prepared | Promise<Prepared> {
+    const first = waiting.shift();
     fillSoon();
-    return ready ?? make("now", wanted);
+    if (first) return first;
+    return new Promise((resolve, reject) => {
+      waiters.push({ resolve, reject });
+      start(false);
+    });
+  }
+
+  async function at(address: number): Promise<Prepared> {
+    const index = waiting.findIndex((one) => one.address === address);
+    const [found] = index === -1 ? [] : waiting.splice(index, 1);
+    fillSoon();
+    if (found) return found;
+    addresses.claim(address);
+    return make(address);
+  }
+
+  async function take(wanted: { address?: number; mac?: string }): Promise<Prepared> {
+    const prepared = await (wanted.address === undefined ? ready() : at(wanted.address));
+    if (wanted.mac === undefined) return prepared;
+    try {
+      await assign({ kind: "remac", path: prepared.path, mac: wanted.mac }, "now");
+    } catch (error) {
+      await remove(prepared);
+      throw error;
+    }
+    return { ...prepared, mac: wanted.mac };
   }
 
   let removals: Prepared[] = [];
@@ -138,7 +178,7 @@ export function createPool(options: PoolOptions): Pool {
   async function close(): Promise<void> {
     closed = true;
     clearTimeout(refill);
-    await filling;
+    await making;
     await Promise.all(waiting.splice(0).map(remove));
     await removing.catch(() => {});
   }

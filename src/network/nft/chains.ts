@@ -54,12 +54,12 @@ export async function openForeignChains(
     try {
       await nft(insert("iifname") + insert("oifname"));
       log(
-        `chain ${name} of table ${family} ${table} drops forwarded packets: two rules marked "${comment}" let bridge ${bridge} pass`,
+        `table ${family} ${table} drops what is forwarded: two rules marked "${comment}" in its chain ${name} let bridge ${bridge} pass`,
       );
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error;
       log(
-        `chain ${name} of table ${family} ${table} drops what bridge ${bridge} forwards, and takes no rule: ${error.message}`,
+        `table ${family} ${table} drops what bridge ${bridge} forwards, and its chain ${name} takes no rule: ${error.message}`,
       );
     }
   }
@@ -80,6 +80,12 @@ export async function closeForeignChains(bridge: string, chains: Chain[]): Promi
 }
 
 async function rulesOf({ family, table, name }: Chain): Promise<Rule[]> {
-  const listing = (await nftList("-a", "list", "chain", family, table, name)) as { nftables: { rule?: Rule }[] };
-  return listing.nftables.flatMap((entry) => (entry.rule ? [entry.rule] : []));
+  try {
+    const listing = (await nftList("-a", "list", "chain", family, table, name)) as { nftables: { rule?: Rule }[] };
+    return listing.nftables.flatMap((entry) => (entry.rule ? [entry.rule] : []));
+  } catch (error) {
+    // Its owner removed it meanwhile.
+    if (error instanceof NetworkError) return [];
+    throw error;
+  }
 }
