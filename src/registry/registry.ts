@@ -2,7 +2,12 @@
  * Client of the OCI distribution protocol (distribution-spec 1.1): Docker Hub and every other registry.
  */
 import type { Descriptor, Digest, Platform } from "../storage/content/content.ts";
+import type { ProxySettings } from "./http/proxy.ts";
 import type { Reference } from "./reference/reference.ts";
+
+export { createRegistry } from "./create.ts";
+export { RegistryError, type RegistryErrorKind } from "./errors.ts";
+export type { ProxySettings };
 
 export interface Credentials {
   username?: string;
@@ -22,6 +27,35 @@ export interface RegistryOptions {
   /** Looks at the embedded hub when Docker Hub cannot be reached (`fallback`), instead of it (`only`), never (`off`). */
   hub?: { mode: "fallback" | "only"; transport: Transport };
   userAgent: string;
+  /** HTTP proxies; default: HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the environment. */
+  proxy?: ProxySettings;
+  /** Folder with a folder `HOST[:PORT]` of certificates a registry, as dockerd's; default /etc/docker/certs.d. */
+  certificates?: string;
+  /** Where Docker Hub is; default https://registry-1.docker.io. For tests and closed networks. */
+  dockerHub?: string;
+  limits?: Partial<Limits>;
+}
+
+/** Times in milliseconds. */
+export interface Limits {
+  /** Without a TCP connection to Docker Hub for so long, it cannot be reached, and the embedded hub serves what it has. */
+  reach: number;
+  /** The same when there is nobody to fall back to. */
+  connect: number;
+  /** For the TLS handshake. */
+  tls: number;
+  /** Without a byte. */
+  idle: number;
+  /** For a manifest or a token, with all its redirects, from the first byte to the last. */
+  document: number;
+  /** How often a request is made again after a fault that may pass. */
+  retries: number;
+  /** Before the first of them; it doubles. */
+  backoff: number;
+  /** The longest Retry-After that is waited for. */
+  retryAfter: number;
+  /** For how long Docker Hub is held for unreachable without a new try. */
+  unreachable: number;
 }
 
 export interface ImageManifest {
@@ -32,17 +66,6 @@ export interface ImageManifest {
   /** The raw documents to keep, index first when there is one; manifest last. */
   documents: { digest: Digest; mediaType: string; bytes: Uint8Array }[];
   manifest: { mediaType: string; digest: Digest; config: Descriptor; layers: Descriptor[] };
-}
-
-/** A registry's refusal or fault. `status` is the HTTP status that our API answers with. */
-export class RegistryError extends Error {
-  constructor(
-    message: string,
-    readonly kind: "not-found" | "denied" | "unauthorized" | "rate-limited" | "unreachable" | "invalid" | "other",
-    readonly status: number,
-  ) {
-    super(message);
-  }
 }
 
 export interface Registry {

@@ -1,0 +1,75 @@
+/** Where a reference's bytes may come from: the registry itself, Docker Hub's mirrors before it, the hub in this process. */
+import { bare } from "./http/dial.ts";
+import { inRange, parseRange, type Range } from "./http/range.ts";
+import type { ImageManifest, RegistryOptions } from "./registry.ts";
+
+export interface Endpoint {
+  origin: ImageManifest["origin"];
+  /** `https://registry-1.docker.io`: scheme and authority, and a mirror's path. */
+  url: URL;
+  /** Take any certificate, and go on without TLS when there is none. */
+  insecure: boolean;
+  /** The ones that `insecure` was decided on, so that a name cannot point elsewhere a moment later. */
+  addresses?: string[];
+  /** Answered inside this process. */
+  embedded: boolean;
+  /** Docker Hub's own credentials are for Docker Hub alone. */
+  mirror: boolean;
+}
+
+export const dockerHub = "docker.io";
+const dockerHubUrl = "https://registry-1.docker.io";
+/** Never looked up: the embedded hub has no address. */
+const embeddedUrl = "http://embedded-hub.invalid";
+
+/** In the order in which they are tried. Throws on a mirror that is not an address. */
+export async function endpointsOf(domain: string, options: RegistryOptions): Promise<Endpoint[]> {
+  if (domain !== dockerHub) return [await endpoint(new URL(`https://${domain}`), options)];
+  if (options.hub?.mode === "only") return [embeddedEndpoint()];
+  const mirrors = await Promise.all(
+    options.mirrors.map(async (mirror) => ({
+      ...(await endpoint(mirrorUrl(mirror), options)),
+      origin: { mirror },
+      mirror: true,
+    })),
+  );
+  return [...mirrors, await endpoint(new URL(options.dockerHub ?? dockerHubUrl), options)];
+}
+
+export const embeddedEndpoint = (): Endpoint => ({
+  origin: "embedded-hub",
+  url: new URL(embeddedUrl),
+  insecure: false,
+  embedded: true,
+  mirror: false,
+});
+
+function mirrorUrl(mirror: string): URL {
+  let url: URL | undefined;
+  try {
+    url = new URL(mirror);
+  } catch {}
+  if (!url || (url.protocol !== "https:" && url.protocol !== "http:") || url.search !== "" || url.hash !== "") {
+    throw new Error(`invalid mirror: ${JSON.stringify(mirror)} is not http://HOST or https://HOST`);
+  }
+  return url;
+}
+
+async function endpoint(url: URL, options: RegistryOptions): Promise<Endpoint> {
+  const plain: Endpoint = { origin: "registry", url, insecure: false, embedded: false, mirror: false };
+  const host = bare(url.hostname);
+  if (options.insecure.includes(url.host) || options.insecure.includes(url.hostname)) {
+    return { ...plain, insecure: true };
+  }
+  const ranges = [...loopback, ...options.insecure.flatMap((entry) => parseRange(entry) ?? [])];
+  if (parseRange(host)) return ranges.some((range) => inRange(host, range)) ? { ...plain, insecure: true } : plain;
+  // Names that lead to an insecure range count too; only `localhost` can do so when no range was configured.
+  if (host !== "localhost" && ranges.length === loopback.length) return plain;
+  const { promises } = await import("node:dns");
+  const found = await promises.lookup(host, { all: true }).catch(() => []);
+  const addresses = found.map((one) => one.address);
+  const insecure = addresses.length > 0 && addresses.every((one) => ranges.some((range) => inRange(one, range)));
+  return insecure ? { ...plain, insecure, addresses } : plain;
+}
+
+const loopback: Range[] = [parseRange("127.0.0.0/8")!, parseRange("::1/128")!];
