@@ -25,7 +25,7 @@ import { createBridgeNetwork } from "../network/bridge/bridge.ts";
 import { createEmptyNamespaces } from "../network/empty/empty.ts";
 import { createRegistry } from "../registry/create.ts";
 import { createRuntime } from "../runtime/create.ts";
-import { createContentStore } from "../storage/content/store.ts";
+import { createContentStore } from "../storage/content/content-store.ts";
 import { openDatabase } from "../storage/database/database.ts";
 import { createOverlaySnapshots } from "../storage/snapshots/overlay/overlay.ts";
 import { built, commit, version } from "../version.ts";
@@ -45,7 +45,7 @@ export async function assemble(options: DaemonOptions, log: Log): Promise<Server
   const warnings = await checkStart(options, log);
   const database = openDatabase(join(options.dataRoot, "state.db"));
   const events = createEventLog(database);
-  const content = await createContentStore(join(options.dataRoot, "content"));
+  const content = createContentStore(join(options.dataRoot, "content"));
   const snapshots = await createOverlaySnapshots({ root: join(options.dataRoot, "snapshots"), content });
   const runtime = createRuntime({
     execRoot: options.execRoot,

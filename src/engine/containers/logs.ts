@@ -1,5 +1,5 @@
 /** `docker logs`: from the file that the supervisor writes, whether the server was there or not. */
-import { readLogs } from "../../runtime/logs/logs.ts";
+import { readLogs } from "../../runtime/logs/read.ts";
 import type { LogOptions, LogRecord } from "../engine.ts";
 import { EngineError } from "../errors.ts";
 import { type Container, isRunning } from "./container.ts";
@@ -19,16 +19,14 @@ export function containerLogs(
 
 async function* read(container: Container, path: string, options: LogOptions): AsyncGenerator<LogRecord> {
   const follow = options.follow && isRunning(container);
-  const ended = new AbortController();
-  const end = () => ended.abort();
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
   if (follow) container.exits.add(end);
   try {
-    for await (const record of readLogs(path, {
-      tail: options.tail,
-      since: options.since,
-      until: options.until,
-      ...(follow ? { follow: ended.signal } : {}),
-    })) {
+    const { tail, since, until } = options;
+    for await (const record of readLogs(path, { tail, since, until, ...(follow ? { follow: ended } : {}) })) {
       if (record.stream === "stdout" ? options.stdout : options.stderr) yield record;
     }
   } finally {
