@@ -87,13 +87,21 @@ export function text(payload: Buffer): string {
   return payload.toString("utf8", 0, end === -1 ? payload.length : end);
 }
 
+/** A socket in the calling thread's namespace. */
+export function openNetlink(family: number): NetlinkSocket {
+  return new NetlinkSocket(
+    check(syscall(nr("socket"), AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family), "socket", "netlink"),
+  );
+}
+
 export class NetlinkSocket {
   readonly #fd: number;
   readonly #buffer = Buffer.from(new ArrayBuffer(256 * 1024));
   #sequence = 0;
 
-  constructor(family: number) {
-    this.#fd = check(syscall(nr("socket"), AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family), "socket", "netlink");
+  /** Takes over the descriptor of a blocking netlink socket. */
+  constructor(fd: number) {
+    this.#fd = fd;
     const on = u32(1);
     // Both only improve error texts: older kernels go on without them.
     syscall(nr("setsockopt"), this.#fd, SOL_NETLINK, NETLINK_EXT_ACK, address(on), 4);

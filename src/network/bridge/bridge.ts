@@ -2,7 +2,7 @@
 import { closeSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { isNetworkNamespace } from "../../sys/namespaces.ts";
-import { NetlinkSocket, netlinkFamilies } from "../../sys/netlink.ts";
+import { type NetlinkSocket, netlinkFamilies, openNetlink } from "../../sys/netlink.ts";
 import { createAllocator } from "../address/allocator.ts";
 import { contains, formatAddress, parseAddress } from "../address/ipv4.ts";
 import { listLinks } from "../link/link.ts";
@@ -36,7 +36,7 @@ export async function createBridgeNetwork(options: BridgeOptions): Promise<Bridg
   const claim = claimBridge(options.bridge);
   try {
     mkdirSync(options.namespaces, { recursive: true, mode: 0o700 });
-    const socket = new NetlinkSocket(netlinkFamilies.route);
+    const socket = openNetlink(netlinkFamilies.route);
     try {
       return await assemble(options, claim, socket);
     } catch (error) {

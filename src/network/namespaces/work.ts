@@ -1,17 +1,17 @@
 /**
- * The tasks of the namespaces' Worker, done with calls that block. The thread is in a foreign namespace only inside of
- * `unshared` and `insideNetwork`; if it cannot get back, the error goes through and the Worker must end.
+ * The tasks of the namespaces' Worker, done with calls that block. A LostError goes through, and the Worker must end.
  */
 import { closeSync, writeFileSync } from "node:fs";
+import { SysError } from "../../sys/libc.ts";
 import {
   bindNetworkNamespace,
-  enterNetwork,
-  insideNetwork,
+  LostError,
   openNetworkNamespace,
   removeNetworkNamespace,
-  unshareNetwork,
+  type SysctlWrite,
+  visitNetwork,
 } from "../../sys/namespaces.ts";
-import { NetlinkSocket, netlinkFamilies } from "../../sys/netlink.ts";
+import { NetlinkSocket, netlinkFamilies, openNetlink } from "../../sys/netlink.ts";
 import {
   addAddress,
   addDefaultRoute,
@@ -34,11 +34,8 @@ export interface Home {
   socket: NetlinkSocket;
 }
 
-/** Thrown when the thread could not return to its namespace: nothing more may run on it. */
-export class LostError extends Error {}
-
 export function openHome(): Home {
-  return { namespace: openNetworkNamespace(), socket: new NetlinkSocket(netlinkFamilies.route) };
+  return { namespace: openNetworkNamespace(), socket: openNetlink(netlinkFamilies.route) };
 }
 
 export function perform(home: Home, task: Task): void {
@@ -66,87 +63,93 @@ interface Fresh {
   socket: NetlinkSocket;
 }
 
-/** A new namespace bound to the file, lo up, and the thread home again. The caller closes both. */
-function unshared(home: Home, path: string): Fresh {
-  const opened: { namespace?: number; socket?: NetlinkSocket } = {};
-  unshareNetwork();
+/** Set in each new namespace; kernels without one of them are fine. */
+const defaults: SysctlWrite[] = [
+  // For devices that come later; lo keeps ::1.
+  { path: "/proc/sys/net/ipv6/conf/default/disable_ipv6", value: "1" },
+  { path: "/proc/sys/net/ipv6/conf/default/accept_ra", value: "0" },
+  // Neighbours that remember an earlier owner of the address are told of the new one.
+  { path: "/proc/sys/net/ipv4/conf/default/arp_notify", value: "1" },
+  // Docker's defaults for a namespace that is the container's own.
+  { path: "/proc/sys/net/ipv4/ip_unprivileged_port_start", value: "0" },
+  { path: "/proc/sys/net/ipv4/ping_group_range", value: "0 2147483647" },
+];
+
+/** A new namespace bound to the file, lo up. The caller closes both. */
+function fresh(home: Home, path: string): Fresh {
+  const { namespace, socket: fd } = visitNetwork(home.namespace, "new", defaults);
+  const socket = new NetlinkSocket(fd);
   try {
-    bindNetworkNamespace(path);
-    opened.namespace = openNetworkNamespace();
-    opened.socket = new NetlinkSocket(netlinkFamilies.route);
-    // For devices that come later; lo keeps ::1.
-    setSysctl("net.ipv6.conf.default.disable_ipv6", "1", true);
-    setSysctl("net.ipv6.conf.default.accept_ra", "0", true);
-    // Neighbours that remember an earlier owner of the address are told of the new one.
-    setSysctl("net.ipv4.conf.default.arp_notify", "1", true);
-    // Docker's defaults for a namespace that is the container's own.
-    setSysctl("net.ipv4.ip_unprivileged_port_start", "0", true);
-    setSysctl("net.ipv4.ping_group_range", "0 2147483647", true);
+    bindNetworkNamespace(namespace, path);
+    raise(socket, "lo");
   } catch (error) {
-    goHome(home);
-    opened.socket?.close();
-    if (opened.namespace !== undefined) closeSync(opened.namespace);
+    close({ namespace, socket });
     throw error;
   }
-  goHome(home);
-  raise(opened.socket, "lo");
-  return { namespace: opened.namespace, socket: opened.socket };
-}
-
-function goHome(home: Home): void {
-  try {
-    enterNetwork(home.namespace);
-  } catch (error) {
-    throw new LostError((error as Error).message);
-  }
+  return { namespace, socket };
 }
 
 function prepare(home: Home, task: PrepareTask): void {
-  let fresh: Fresh | undefined;
+  let made: Fresh | undefined;
   try {
-    fresh = unshared(home, task.path);
+    made = fresh(home, task.path);
     createVeth(home.socket, {
       name: task.veth,
       master: task.bridge,
       mtu: task.mtu,
-      peer: { name: eth, mac: task.mac, namespace: fresh.namespace },
+      peer: { name: eth, mac: task.mac, namespace: made.namespace },
     });
-    setSysctl(`net.ipv6.conf.${task.veth}.accept_ra`, "0", true);
-    setSysctl(`net.ipv6.conf.${task.veth}.disable_ipv6`, "1", true);
-    raise(fresh.socket, eth);
+    switchOffIpv6(task.veth);
+    raise(made.socket, eth);
     raiseBridgePort(home.socket, task.veth);
-    const index = findLink(fresh.socket, eth)?.index;
+    const index = findLink(made.socket, eth)?.index;
     if (index === undefined) throw new Error(`${eth} did not arrive in ${task.path}`);
-    addAddress(fresh.socket, index, task.address, task.prefix);
-    addDefaultRoute(fresh.socket, task.gateway);
+    addAddress(made.socket, index, task.address, task.prefix);
+    addDefaultRoute(made.socket, task.gateway);
   } catch (error) {
     if (!(error instanceof LostError)) remove(home, { kind: "remove", paths: [task.path], veths: [task.veth] });
     throw error;
   } finally {
-    close(fresh);
+    if (made) close(made);
   }
 }
 
 function makeEmpty(home: Home, task: EmptyTask): void {
   try {
-    close(unshared(home, task.path));
+    close(fresh(home, task.path));
   } catch (error) {
     if (!(error instanceof LostError)) removeNetworkNamespace(task.path);
     throw error;
   }
 }
 
-function close(fresh: Fresh | undefined): void {
-  fresh?.socket.close();
-  if (fresh) closeSync(fresh.namespace);
+function close({ socket, namespace }: Fresh): void {
+  socket.close();
+  closeSync(namespace);
+}
+
+/** On the host, before the device goes up. */
+function switchOffIpv6(device: string): void {
+  for (const [name, value] of [
+    ["accept_ra", "0"],
+    ["disable_ipv6", "1"],
+  ] as const) {
+    try {
+      writeFileSync(`/proc/sys/net/ipv6/conf/${device}/${name}`, value);
+    } catch (error) {
+      // Kernels without IPv6 have nothing to switch off.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
 }
 
 function remac(home: Home, task: RemacTask): void {
-  const socket = insideNetwork(task.path, home.namespace, () => new NetlinkSocket(netlinkFamilies.route));
+  const { namespace, socket: fd } = visitNetwork(home.namespace, task.path, []);
+  const socket = new NetlinkSocket(fd);
   try {
     setMac(socket, eth, task.mac);
   } finally {
-    socket.close();
+    close({ namespace, socket });
   }
 }
 
@@ -156,18 +159,14 @@ function remove(home: Home, task: RemoveTask): void {
 }
 
 function writeSysctls(home: Home, task: SysctlTask): void {
-  insideNetwork(task.path, home.namespace, () => {
-    for (const [name, value] of Object.entries(task.values)) setSysctl(name, value, false);
-  });
-}
-
-/** /proc/sys/net shows the namespace of the thread that opens the file. `lenient`: kernels without it are fine. */
-function setSysctl(name: string, value: string, lenient: boolean): void {
-  try {
-    writeFileSync(sysctlPath(name), value);
-  } catch (error) {
-    if (lenient && (error as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw new NetworkError(`open sysctl ${name}=${value}: ${(error as Error).message}`, "invalid");
+  const names = Object.keys(task.values);
+  const writes = names.map((name) => ({ path: sysctlPath(name), value: task.values[name]! }));
+  const { namespace, socket, failed } = visitNetwork(home.namespace, task.path, writes);
+  closeSync(socket);
+  closeSync(namespace);
+  for (const [at, error] of failed) {
+    const reason = new SysError("write", error, writes[at]!.path).message;
+    throw new NetworkError(`sysctl ${names[at]}=${writes[at]!.value} was refused: ${reason}`, "invalid");
   }
 }
 

@@ -1,12 +1,13 @@
 /** The Worker that makes and removes network namespaces: one task at a time, each answered. */
 
+import { LostError } from "../../sys/namespaces.ts";
 import { NetworkError } from "../network.ts";
 import type { Task, TaskAnswer } from "./tasks.ts";
-import { type Home, LostError, openHome, perform } from "./work.ts";
+import { type Home, openHome, perform } from "./work.ts";
 
 declare const self: Worker;
 
-// The collector's threads start here and now, not while this thread is in a foreign namespace: they would stay in it.
+// The collector's threads start here and now, rather than in the middle of a visit: they would stay in that namespace.
 Bun.gc(true);
 
 let home: Home | undefined;
