@@ -34,8 +34,10 @@ export interface HoldOptions {
 /** Connects to the container's streams and waits for its end. When conmon is gone the attachment has ended already. */
 export async function holdContainer(options: HoldOptions): Promise<HeldContainer> {
   const attachment = await attach(options.folder, options.streams, options.conmon);
-  const control = { abandoned: false };
-  const exit = awaitExit(options, attachment, control);
+  const control = { abandoned: false, ended: false };
+  const exit = awaitExit(options, attachment, control).finally(() => {
+    control.ended = true;
+  });
   // Nobody may be waiting when it fails: that must not end the server.
   exit.catch(() => {});
   return {
@@ -49,6 +51,8 @@ export async function holdContainer(options: HoldOptions): Promise<HeldContainer
       attachment.close();
     },
     async resize(rows, columns) {
+      // conmon's FIFO outlives the process by a moment.
+      if (control.ended) throw new Error(`container ${options.id} is not running`);
       resizeTerminal(options.folder, rows, columns);
     },
   };

@@ -28,12 +28,17 @@ export async function startExec(options: ExecOptions): Promise<RunningProcess> {
     ...(size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } }),
   };
   const folder = bundles.makeExec(id, launch.execId, process);
+  const log = `${folder}/crun.log`;
   let attachment: HeldAttachment | undefined;
   try {
     const { pid, code } = await supervise({
       id,
       folder,
       ...options.programs,
+      // On a terminal crun's child says its reason to the terminal alone, of which conmon reads nothing then.
+      ...(streams.terminal
+        ? { crunArguments: [`--log=file:${log}`, ...options.programs.crunArguments], errorPath: log }
+        : {}),
       streams,
       processPath: `${folder}/process.json`,
       command: process.args[0] ?? "",
@@ -43,18 +48,24 @@ export async function startExec(options: ExecOptions): Promise<RunningProcess> {
         const fd = connectSeqpacket(`${folder}/attach`);
         attachment = await openAttachment(fd, {
           stdinEnds: streams.openStdin && streams.stdinOnce && !streams.terminal,
+          keepEarly: launch.detached !== true,
         });
       },
     });
     if (attachment === undefined) throw new Error(`conmon opened no attach socket for exec ${launch.execId}`);
     const held = attachment;
-    const exit = awaitExit(code, held).finally(() => bundles.removeExec(id, launch.execId));
+    let ended = false;
+    const exit = awaitExit(code, held).finally(() => {
+      ended = true;
+      bundles.removeExec(id, launch.execId);
+    });
     exit.catch(() => {});
     return {
       pid,
       attachment: held,
       exit,
       async resize(rows, columns) {
+        if (ended) throw new Error(`exec ${launch.execId} is not running`);
         resizeTerminal(folder, rows, columns);
       },
     };

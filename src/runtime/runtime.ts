@@ -93,6 +93,8 @@ export interface ExecLaunch {
   execId: string;
   process: NonNullable<Spec["process"]>;
   streams: Streams;
+  /** Nobody will listen. Otherwise what it prints before the first listener is kept for that one. */
+  detached?: boolean;
   size?: { rows: number; columns: number };
 }
 

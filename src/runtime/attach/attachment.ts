@@ -26,6 +26,15 @@ export interface AttachmentOptions {
   patience?: number;
   /** closeStdin does something: false for terminals, and where others may attach later. */
   stdinEnds: boolean;
+  /**
+   * Output that comes before the first listener is kept for it, as for a paused one. For a process that runs already when
+   * its attachment is handed out.
+   */
+  keepEarly?: boolean;
+}
+
+function newEntry(listener: OutputListener): Entry {
+  return { listener, paused: false, queue: [], queued: 0, timer: undefined, removed: false };
 }
 
 interface Entry {
@@ -41,6 +50,13 @@ interface Entry {
 export async function openAttachment(fd: number, options: AttachmentOptions): Promise<HeldAttachment> {
   const patience = options.patience ?? 30_000;
   const entries = new Set<Entry>();
+  /** Stands in for the first listener. */
+  let early: Entry | undefined;
+  if (options.keepEarly) {
+    early = newEntry({ data: () => false, end() {} });
+    early.paused = true;
+    entries.add(early);
+  }
   let ended = false;
   let held = false;
   let draining = false;
@@ -147,8 +163,14 @@ export async function openAttachment(fd: number, options: AttachmentOptions): Pr
       return ended;
     },
     listen(listener) {
-      const entry: Entry = { listener, paused: false, queue: [], queued: 0, timer: undefined, removed: false };
-      if (ended) {
+      const entry = newEntry(listener);
+      if (early !== undefined && !early.removed) {
+        Object.assign(entry, { paused: true, queue: early.queue, queued: early.queued });
+        forget(early);
+        early = undefined;
+        entries.add(entry);
+        queueMicrotask(() => release(entry));
+      } else if (ended) {
         entry.removed = true;
         queueMicrotask(() => listener.end());
       } else {

@@ -2,7 +2,7 @@
  * Starts conmon and takes its reports. conmon waits on its start pipe until it is in its control group; it says over its
  * sync pipe, a line of JSON each, which process crun made or why it could not, and for an exec its exit code at the end.
  */
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, existsSync, readFileSync, writeSync } from "node:fs";
 import { conmonCommand, type Supervision } from "./command.ts";
 import { launchError } from "./errors.ts";
 
@@ -21,6 +21,8 @@ export interface SuperviseOptions extends Supervision {
   /** The first argument of the process, for error texts. */
   command: string;
   environment: Record<string, string>;
+  /** Where crun was told to write its errors, if it was. */
+  errorPath?: string;
 }
 
 /** Throws LaunchError when crun refuses. */
@@ -48,7 +50,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     }
     const report = parseReport(await sync.next());
     if (report === undefined || report.data < 0) {
-      const text = report?.message ?? (await new Response(child.stderr as ReadableStream).text());
+      const text = report?.message ?? (readLog(options.errorPath) || (await new Response(child.stderr).text()));
       throw launchError(text, options.command);
     }
     if (!exec) sync.close();
@@ -64,6 +66,10 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     attachLines?.close();
     closeSync(startPipe!);
   }
+}
+
+function readLog(path: string | undefined): string {
+  return path !== undefined && existsSync(path) ? readFileSync(path, "utf8") : "";
 }
 
 async function exitCode(sync: Lines): Promise<number> {
