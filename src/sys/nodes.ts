@@ -22,6 +22,7 @@ export const S_IFLNK = 0o120000;
 export const S_IFSOCK = 0o140000;
 
 export const isDirectoryMode = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;
+export const isSymlinkMode = (mode: number): boolean => (mode & S_IFMT) === S_IFLNK;
 
 export interface Status {
   /** Kind and permission bits. */
