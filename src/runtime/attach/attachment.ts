@@ -10,6 +10,8 @@ import type { Attachment, OutputListener, Stream } from "../runtime.ts";
 
 /** Bytes kept for one paused listener before the container is held back. */
 const buffered = 1 << 20;
+/** Milliseconds that a full connection waits for its first listener: there may never be one. */
+const earlyPatience = 5000;
 /** conmon reads at most 32 KiB of a packet. */
 const packetSize = 16 << 10;
 
@@ -110,7 +112,7 @@ export async function openAttachment(fd: number, options: AttachmentOptions): Pr
   function regulate(): void {
     if (ended) return;
     const full = [...entries].filter((entry) => entry.queued >= buffered);
-    for (const entry of full) entry.timer ??= setTimeout(() => drop(entry), patience);
+    for (const entry of full) entry.timer ??= setTimeout(() => drop(entry), entry === early ? earlyPatience : patience);
     const hold = full.length > 0 && !draining;
     if (hold === held) return;
     held = hold;
