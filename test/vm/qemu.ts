@@ -10,7 +10,7 @@ export interface Hardware {
   kernel: string;
   /** Further words of the kernel's command line. */
   kernelArguments: string[];
-  /** ext4 images in the order of their devices (nvme0n1, the root, nvme0n2, …). What the guest writes is thrown away. */
+  /** ext4 images: the root, then those that are vda, vdb, … there. What the guest writes is thrown away. */
   disks: string[];
   /** Virtio ports by name, each with the path of the socket that listens for it. */
   ports: Record<string, string>;
@@ -21,7 +21,8 @@ const escaped = (value: string): string => value.replaceAll(",", ",,");
 
 /**
  * A machine without anything that is not asked for: console on standard output, no network, power off or reset or panic
- * ends it. NVMe and ext4 are built into Debian's cloud kernel, so it finds its root without an initramfs.
+ * ends it. NVMe and ext4 are built into Debian's cloud kernel, so it finds its root without an initramfs. Only the root
+ * is NVMe: of two such disks the kernel may find either first.
  */
 export function qemuArguments(hardware: Hardware): string[] {
   const { accelerator, cpus, memory, kernel, kernelArguments, disks, ports } = hardware;
@@ -31,11 +32,9 @@ export function qemuArguments(hardware: Hardware): string[] {
   argv.push("-accel", accelerator === "tcg" ? "tcg,thread=multi" : "kvm");
   argv.push("-cpu", accelerator === "tcg" ? "max" : "host", "-smp", String(cpus), "-m", String(memory));
   argv.push("-kernel", kernel, "-append", append.join(" "));
-  // Namespaces of one controller: of several controllers the kernel may find any first.
-  argv.push("-device", "nvme,id=nvme,serial=gantry");
   disks.forEach((image, index) => {
     argv.push("-drive", `if=none,id=disk${index},format=raw,snapshot=on,cache=unsafe,file=${escaped(image)}`);
-    argv.push("-device", `nvme-ns,drive=disk${index},nsid=${index + 1}`);
+    argv.push("-device", index === 0 ? "nvme,drive=disk0,serial=root" : `virtio-blk-pci,drive=disk${index}`);
   });
   argv.push("-device", "virtio-serial-pci");
   for (const [name, socket] of Object.entries(ports)) {
