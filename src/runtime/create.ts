@@ -10,6 +10,7 @@ import { supervise } from "./conmon/supervise.ts";
 import { type HeldContainer, holdContainer } from "./container.ts";
 import { startExec } from "./exec.ts";
 import { openExits } from "./exits/exits.ts";
+import { openFilters } from "./filters/filters.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Spec } from "./spec/types.ts";
 import { awaitEnd, conmonOf, end, findConmons } from "./supervisors.ts";
@@ -53,6 +54,7 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
   mkdirSync(crunRoot, { recursive: true, mode: 0o700 });
   const programs = { conmon, crun, crunArguments: [`--root=${crunRoot}`, "--cgroup-manager=cgroupfs"] };
   const environment = { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", TMPDIR: consoleFolder(execRoot) };
+  const filters = openFilters(`${execRoot}/filters`, crun);
   const held = new Map<string, HeldContainer>();
 
   const place = (pid: number) => {
@@ -114,7 +116,8 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
     async create(launch) {
       const { id, streams, logPath } = launch;
       const cgroup = launch.spec.linux.cgroupsPath ?? `${cgroupParent}/${id}`;
-      const folder = bundles.make(id, completeSpec(launch.spec, cgroup, streams.terminal, launch.size));
+      const spec = filters.withFilter(completeSpec(launch.spec, cgroup, streams.terminal, launch.size));
+      const folder = bundles.make(id, spec);
       try {
         exits.remove(id);
         const { pid } = await supervise({
@@ -128,6 +131,7 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
           environment,
           place,
         });
+        filters.keep(spec, `${crunRoot}/${id}/seccomp.bpf`);
         const conmon = conmonOf(folder);
         if (conmon === undefined) throw new Error(`conmon of ${id} ended at once`);
         // It waits for its start, and conmon has not read its end if it was killed: the id is still its own.

@@ -42,7 +42,7 @@ export interface SpecInput {
     pid?: NamespaceChoice;
     ipc?: NamespaceChoice;
     uts?: NamespaceChoice;
-    /** Docker's default: private on v2, host on v1. */
+    /** Default host; Docker's choice, the engine's to make, is private on v2. */
     cgroup?: NamespaceChoice;
   };
   /** Binds and volumes (see bindMount), in any order. */
