@@ -1,11 +1,11 @@
 /** A blob as a stream that goes on where it broke off, from the same registry or the next that has it. */
 import type { Descriptor } from "../storage/content/content.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { type Endpoint, nameOf } from "./endpoint.ts";
 import { invalidAnswer, RegistryError, refusal } from "./errors.ts";
 import type { Answer } from "./http/client.ts";
 import type { Reference } from "./reference/reference.ts";
 import type { Credentials, Limits } from "./registry.ts";
-import { type Asked, faultOf, PassingError, pause, type Requester } from "./request.ts";
+import { type Asked, faultOf, PassingError, pause, type Requester, UnreachableError } from "./request.ts";
 
 export interface BlobSource {
   reference: Reference;
@@ -73,7 +73,7 @@ async function* readBlob(
       ...(source.credentials ? { credentials: source.credentials } : {}),
       signal,
     };
-    const where = endpoint.url.origin;
+    const where = nameOf(endpoint);
     try {
       const answer = await requester.ask(asked);
       const body = await open(answer, offset, asked, requester, descriptor);
@@ -87,7 +87,6 @@ async function* readBlob(
         }
         offset += part.length;
         yield part;
-        if (offset === size && answer.headers.has("content-length")) break;
       }
       if (offset < size) {
         throw invalidAnswer(`the blob ${digest} ended after ${offset} of ${size} bytes`, reference, where);
@@ -95,11 +94,11 @@ async function* readBlob(
     } catch (raw) {
       const error = faultOf(raw, asked, "GET", endpoint.url);
       if (signal.aborted || !(error instanceof RegistryError)) throw error;
-      if (error instanceof PassingError) {
+      if (error instanceof PassingError || (offset > 0 && error instanceof UnreachableError)) {
         const earned = Math.floor(offset / perTry);
         tries = Math.max(0, tries - (earned - paid));
         paid = earned;
-        if (tries < limits.retries) {
+        if (tries < (endpoint.mirror ? 0 : limits.retries)) {
           await pause(limits.backoff * 2 ** tries++, signal);
           continue;
         }
@@ -121,7 +120,7 @@ async function open(
 ): Promise<AsyncIterable<Uint8Array>> {
   const { reference, endpoint } = asked;
   const { digest, size } = descriptor;
-  const where = endpoint.url.origin;
+  const where = nameOf(endpoint);
   const refuse = async (text: string): Promise<RegistryError> => {
     await answer.body?.cancel();
     return invalidAnswer(text, reference, where);

@@ -4,7 +4,7 @@ import type { Descriptor, Digest, Platform } from "../storage/content/content.ts
 import { createAuthorizer } from "./auth/authorizer.ts";
 import { createTokens } from "./auth/tokens.ts";
 import { blobStream } from "./blob.ts";
-import { type Endpoint, embeddedEndpoint, endpointsOf } from "./endpoint.ts";
+import { type Endpoint, embeddedEndpoint, endpointsOf, nameOf } from "./endpoint.ts";
 import { invalidAnswer, pulling, RegistryError, refusal } from "./errors.ts";
 import { createFallback } from "./fallback.ts";
 import { createClient } from "./http/client.ts";
@@ -122,7 +122,7 @@ export function createRegistry(options: RegistryOptions): Registry {
 
   async function resolveAt(asked: Asked, platform: Platform, signal?: AbortSignal): Promise<ImageManifest> {
     const { reference, endpoint } = asked;
-    const where = endpoint.url.origin;
+    const where = nameOf(endpoint);
     // All requests of one look-up together end in bounded time.
     const deadline = AbortSignal.timeout(limits.document);
     try {
@@ -131,7 +131,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       if (error instanceof NoMatchError) throw new RegistryError(error.message, "not-found", 404);
       if (error instanceof ManifestError) throw invalidAnswer(error.message, reference, where);
       if (!signal?.aborted && deadline.aborted) {
-        const message = `Get "${where}/v2/": no whole answer within ${limits.document / 1000} s`;
+        const message = `Get "${endpoint.url.origin}/v2/": no whole answer within ${limits.document / 1000} s`;
         throw new RegistryError(`${message}${pulling(reference, where)}`, "other", 500);
       }
       throw error;
@@ -172,7 +172,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     descriptor: Descriptor | undefined,
   ): Promise<{ bytes: Uint8Array; digest: Digest; contentType: string | null }> {
     const { reference, endpoint } = base;
-    const where = endpoint.url.origin;
+    const where = nameOf(endpoint);
     const asked: Asked = { ...base, path: `manifests/${target}`, headers: { Accept: acceptHeader } };
     if (descriptor && descriptor.size > maxManifest) {
       throw invalidAnswer(

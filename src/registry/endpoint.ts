@@ -1,4 +1,5 @@
 /** Where a reference's bytes may come from: the registry itself, Docker Hub's mirrors before it, the hub in this process. */
+import { RegistryError } from "./errors.ts";
 import { bare } from "./http/dial.ts";
 import { inRange, parseRange, type Range } from "./http/range.ts";
 import type { ImageManifest, RegistryOptions } from "./registry.ts";
@@ -24,7 +25,7 @@ const embeddedUrl = "http://embedded-hub.invalid";
 
 /** In the order in which they are tried. Throws on a mirror that is not an address. */
 export async function endpointsOf(domain: string, options: RegistryOptions): Promise<Endpoint[]> {
-  if (domain !== dockerHub) return [await endpoint(new URL(`https://${domain}`), options)];
+  if (domain !== dockerHub) return [await endpoint(domainUrl(domain), options)];
   if (options.hub?.mode === "only") return [embeddedEndpoint()];
   const mirrors = await Promise.all(
     options.mirrors.map(async (mirror) => ({
@@ -43,6 +44,18 @@ export const embeddedEndpoint = (): Endpoint => ({
   embedded: true,
   mirror: false,
 });
+
+/** A domain by the grammar of references is not always a host: `a.1`, `a:99999`. Throws RegistryError. */
+function domainUrl(domain: string): URL {
+  try {
+    return new URL(`https://${domain}`);
+  } catch {
+    throw new RegistryError(`Get "https://${domain}/v2/": dial tcp: invalid address ${domain}`, "unreachable", 500);
+  }
+}
+
+/** As messages name it. Without the scheme: an insecure registry may have been asked with either. */
+export const nameOf = (endpoint: Endpoint): string => (endpoint.embedded ? "the embedded hub" : endpoint.url.host);
 
 function mirrorUrl(mirror: string): URL {
   let url: URL | undefined;

@@ -1,4 +1,5 @@
 /** What a registry refuses or gets wrong, in Docker's words: clients look for them. */
+import { parseChallenges } from "./auth/challenge.ts";
 import { familiarName, familiarString, type Reference } from "./reference/reference.ts";
 
 export type RegistryErrorKind =
@@ -17,7 +18,8 @@ export class RegistryError extends Error {
     readonly kind: RegistryErrorKind,
     readonly status: number,
   ) {
-    super(message);
+    // Much of it comes from outside and ends on a terminal.
+    super(printable(message, 4096));
     this.name = "RegistryError";
   }
 }
@@ -80,18 +82,18 @@ export const statusLine = (status: number, text = ""): string =>
   `${status} ${printable(text, 64) || phrases[status] || ""}`.trim();
 
 /**
- * From a registry's answer to Docker's text. `where` is the registry's URL, `manifest` whether a manifest was asked for
+ * From a registry's answer to Docker's text. `where` is the registry's name, `manifest` whether a manifest was asked for
  * (a 404 without a body then says that there is none).
  */
 export function refusal(
-  answer: { status: number; statusText: string },
+  answer: { status: number; statusText: string; headers: Headers },
   body: Uint8Array,
   reference: Reference,
   where: string,
   manifest: boolean,
 ): RegistryError {
   const { status } = answer;
-  const [first] = parseErrorCodes(body) ?? defaultCodes(status, manifest);
+  const [first] = challengeCodes(answer) ?? parseErrorCodes(body) ?? defaultCodes(status, manifest);
   const about = pulling(reference, where);
   if (first === undefined || status >= 500) {
     return new RegistryError(
@@ -120,6 +122,21 @@ export function refusal(
       return new RegistryError(`${text}${about}`, "rate-limited", 500);
     default:
       return new RegistryError(`${text}${about}`, status === 429 ? "rate-limited" : "other", 500);
+  }
+}
+
+/** What a 401 says beside its challenge (RFC 6750, section 3.1): more than its body, which only asks to log in. */
+function challengeCodes(answer: { status: number; headers: Headers }): ErrorCode[] | undefined {
+  if (answer.status !== 401) return undefined;
+  const bearer = parseChallenges(answer.headers.get("www-authenticate") ?? "").find((one) => one.scheme === "bearer");
+  const description = printable(bearer?.parameters.error_description ?? "");
+  switch (bearer?.parameters.error) {
+    case "insufficient_scope":
+      return [{ code: "DENIED", message: description || "requested access to the resource is denied" }];
+    case "invalid_token":
+      return [{ code: "UNAUTHORIZED", message: description || "authentication required" }];
+    default:
+      return undefined;
   }
 }
 

@@ -3,6 +3,7 @@
  * manifest.md and image-index.md; Docker's manifest version 2, schema 2 and manifest lists have the same shape).
  */
 import type { Descriptor, Platform } from "../storage/content/content.ts";
+import { printable } from "./errors.ts";
 import { isDigest } from "./reference/digest.ts";
 import { formatPlatform, rankPlatform } from "./reference/platform.ts";
 
@@ -76,11 +77,11 @@ export function parseManifest(
         "suggest its author to upgrade the image to the OCI format or Docker image manifest v2, schema 2",
     );
   }
+  const isIndex = indexTypes.includes(mediaType);
+  if (!isIndex && !manifestTypes.includes(mediaType)) throw new ManifestError(`unsupported media type ${mediaType}`);
   if (fields.schemaVersion !== 2) {
     throw new ManifestError(`the manifest of ${name} has schemaVersion ${JSON.stringify(fields.schemaVersion)}, not 2`);
   }
-  const isIndex = indexTypes.includes(mediaType);
-  if (!isIndex && !manifestTypes.includes(mediaType)) throw new ManifestError(`unsupported media type ${mediaType}`);
   const foreign = isIndex ? ["config", "layers", "fsLayers"] : ["manifests", "fsLayers"];
   const found = foreign.find((field) => fields[field] !== undefined && fields[field] !== null);
   if (found) throw new ManifestError(`the manifest of ${name} (${mediaType}) has a field of another kind: ${found}`);
@@ -104,7 +105,7 @@ function mediaTypeOf(fields: Record<string, unknown>, contentType: string | null
   return Array.isArray(fields.manifests) ? mediaTypes.ociIndex : mediaTypes.ociManifest;
 }
 
-const clip = (text: string): string => (text.length > 120 ? `${text.slice(0, 120)}…` : text);
+const clip = (text: string): string => printable(text, 120);
 
 function parseImage(fields: Record<string, unknown>, mediaType: string, name: string): ParsedManifest {
   const config = parseDescriptor(fields.config, `the config of ${name}`);

@@ -1,7 +1,7 @@
 /** One request to an endpoint with all that belongs to it: authorization, redirects, retries, plain HTTP where allowed. */
 import type { Authorizer, Grant } from "./auth/authorizer.ts";
 import { TokenError } from "./auth/tokens.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { type Endpoint, nameOf } from "./endpoint.ts";
 import { invalidAnswer, pulling, RegistryError } from "./errors.ts";
 import { type Answer, type Client, ProxyError } from "./http/client.ts";
 import { ConnectionError } from "./http/connection.ts";
@@ -63,27 +63,26 @@ export function createRequester(
   const plain = new Set<string>();
 
   const requester: Requester = {
-    async once(asked) {
-      const answer = await authorized(asked);
-      return answer;
-    },
+    once: authorized,
     async ask(asked) {
+      // A mirror that fails gives way at once: there is the next.
+      const retries = asked.endpoint.mirror ? 0 : limits.retries;
       for (let tries = 0; ; tries++) {
         let wait: number | undefined;
         try {
           const answer = await requester.once(asked);
           wait = waitFor(answer, tries, limits);
-          if (wait === undefined || tries >= limits.retries) return answer;
+          if (wait === undefined || tries >= retries) return answer;
           await drain(answer);
         } catch (error) {
-          if (!(error instanceof PassingError) || tries >= limits.retries) throw error;
+          if (!(error instanceof PassingError) || tries >= retries) throw error;
           wait = limits.backoff * 2 ** tries;
         }
         await pause(wait, asked.signal);
       }
     },
     async read(answer, limit, asked) {
-      const where = asked.endpoint.url.origin;
+      const where = nameOf(asked.endpoint);
       const said = Number(answer.headers.get("content-length") ?? 0);
       const tooLong = () =>
         invalidAnswer(`the answer to ${asked.path} is longer than ${limit} bytes`, asked.reference, where);
@@ -109,41 +108,38 @@ export function createRequester(
   return requester;
 
   async function authorized(asked: Asked): Promise<Answer> {
-    const origins = originsOf(asked.endpoint);
-    let failure: unknown;
-    for (const origin of origins) {
-      try {
-        const answer = await authorizedAt(asked, origin);
-        if (origin.protocol === "http:" && asked.endpoint.insecure) remember(origin);
-        return answer;
-      } catch (error) {
-        failure = error;
-        // Whoever named this registry insecure gets plain HTTP when there is no TLS, never after any other answer.
-        if (!(error instanceof NoTlsError || error instanceof UnreachableError)) throw error;
-      }
-    }
-    throw failure;
-  }
-
-  /** TLS first; an insecure registry also without. */
-  function originsOf(endpoint: Endpoint): URL[] {
-    const { url, insecure } = endpoint;
-    if (!insecure || url.protocol === "http:") return [url];
+    const { url, insecure } = asked.endpoint;
+    if (!insecure || url.protocol === "http:") return authorizedAt(asked, url);
     const http = new URL(url);
     http.protocol = "http:";
-    return plain.has(http.host) ? [http] : [url, http];
-  }
-
-  function remember(origin: URL): void {
+    if (plain.has(http.host)) {
+      const answer = await authorizedAt(asked, http).catch((error: unknown) => {
+        plain.delete(http.host);
+        throw error;
+      });
+      // What a server says that speaks TLS by now.
+      if (answer.status !== 400) return answer;
+      plain.delete(http.host);
+      await drain(answer);
+    }
+    try {
+      return await authorizedAt(asked, url);
+    } catch (error) {
+      // Whoever named this registry insecure gets plain HTTP when there is no TLS, never after any answer.
+      if (!(error instanceof NoTlsError || error instanceof UnreachableError)) throw error;
+    }
+    const answer = await authorizedAt(asked, http);
     if (plain.size >= maxKept) plain.clear();
-    plain.add(origin.host);
+    plain.add(http.host);
+    return answer;
   }
 
   async function authorizedAt(asked: Asked, origin: URL): Promise<Answer> {
     const base = origin.href.replace(/\/+$/, "");
     const url = new URL(`${base}/v2/${asked.reference.path}/${asked.path}`);
     const grant: Grant = {
-      origin: origin.origin,
+      registry: origin,
+      insecure: asked.endpoint.insecure,
       scope: `repository:${asked.reference.path}:pull`,
       ...(asked.credentials && !asked.endpoint.mirror ? { credentials: asked.credentials } : {}),
       ...(asked.signal ? { signal: asked.signal } : {}),
@@ -178,7 +174,7 @@ export function createRequester(
       const { status } = answer;
       if (status !== 301 && status !== 302 && status !== 303 && status !== 307 && status !== 308) return answer;
       await drain(answer);
-      const where = first.origin;
+      const where = nameOf(asked.endpoint);
       if (hops >= maxRedirects) {
         throw invalidAnswer(`Get "${first.href}": stopped after ${maxRedirects} redirects`, asked.reference, where);
       }
@@ -189,6 +185,7 @@ export function createRequester(
   async function send(asked: Asked, url: URL, authorization: Record<string, string>): Promise<Answer> {
     const { endpoint, signal } = asked;
     const method = asked.method ?? "GET";
+    const connectTimeout = asked.connectTimeout ?? (endpoint.mirror ? limits.reach : undefined);
     const headers = { ...asked.headers, ...authorization };
     try {
       if (endpoint.embedded) {
@@ -202,7 +199,7 @@ export function createRequester(
         headers,
         insecure: own && endpoint.insecure,
         ...(own && endpoint.addresses ? { addresses: endpoint.addresses } : {}),
-        ...(asked.connectTimeout === undefined ? {} : { connectTimeout: asked.connectTimeout }),
+        ...(connectTimeout === undefined ? {} : { connectTimeout }),
         ...(signal ? { signal } : {}),
       });
     } catch (error) {
@@ -283,7 +280,7 @@ export async function drain(answer: Answer): Promise<void> {
 export function faultOf(error: unknown, asked: Asked, method: string, url: URL): unknown {
   if (error instanceof RegistryError) return error;
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
-  const about = pulling(asked.reference, asked.endpoint.url.origin);
+  const about = pulling(asked.reference, nameOf(asked.endpoint));
   const foreign = url.host !== asked.endpoint.url.host;
   // What Docker asks first, and so what its messages name.
   const ping = `Get "${foreign ? shown(url) : `${url.origin}/v2/`}": `;
@@ -310,7 +307,7 @@ const shown = (url: URL): string => `${url.origin}${url.pathname}`;
 function tokenFault(error: unknown, asked: Asked, url: URL): unknown {
   if (error instanceof RegistryError && !(error.message === "no basic auth credentials")) return error;
   if (!(error instanceof TokenError || error instanceof RegistryError)) return error;
-  const about = pulling(asked.reference, asked.endpoint.url.origin);
+  const about = pulling(asked.reference, nameOf(asked.endpoint));
   const status = error instanceof TokenError ? error.status : 401;
   const kind = status === 401 ? "unauthorized" : status === 403 ? "denied" : status === 429 ? "rate-limited" : "other";
   return new RegistryError(`Get "${shown(url)}": ${error.message}${about}`, kind, 500);

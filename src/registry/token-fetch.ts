@@ -17,6 +17,7 @@ export function createTokenFetch(client: Client, limits: Limits): Fetch {
         method: own ? request.method : "GET",
         url,
         headers: own ? request.headers : {},
+        ...(own ? { insecure: request.insecure, ...(request.trust ? { trust: request.trust } : {}) } : {}),
         ...(own && request.body !== undefined ? { body: request.body } : {}),
         ...(request.signal ? { signal: request.signal } : {}),
       });

@@ -5,8 +5,9 @@ import { type Challenge, parseChallenges, scopesOf } from "./challenge.ts";
 import { authorizationOf, type TokenRequest, type Tokens } from "./tokens.ts";
 
 export interface Grant {
-  /** `https://host`, without a path. */
-  origin: string;
+  registry: URL;
+  /** The registry need not have a certificate that anybody trusts. */
+  insecure: boolean;
   /** `repository:library/redis:pull` */
   scope: string;
   credentials?: Credentials;
@@ -27,12 +28,13 @@ const maxKept = 512;
 
 export function createAuthorizer(tokens: Tokens): Authorizer {
   const challenges = new Map<string, Challenge>();
-  const keyOf = (grant: Grant) => `${grant.origin} ${grant.scope}`;
+  const keyOf = (grant: Grant) => `${grant.registry.origin} ${grant.scope}`;
 
   const request = (grant: Grant, challenge: Challenge): TokenRequest => ({
     challenge,
     scopes: [...new Set([grant.scope, ...scopesOf(challenge)])],
-    allowPlain: grant.origin.startsWith("http:"),
+    registry: grant.registry,
+    insecure: grant.insecure,
     ...(grant.credentials ? { credentials: grant.credentials } : {}),
     ...(grant.signal ? { signal: grant.signal } : {}),
   });

@@ -12,6 +12,9 @@ export type Fetch = (request: {
   url: URL;
   headers: Record<string, string>;
   body?: string;
+  insecure: boolean;
+  /** Trust what is trusted for this host (`host:port`). */
+  trust?: string;
   limit: number;
   signal?: AbortSignal;
 }) => Promise<{ status: number; statusText: string; body: Uint8Array }>;
@@ -30,8 +33,10 @@ export interface TokenRequest {
   challenge: Challenge;
   scopes: string[];
   credentials?: Credentials;
-  /** Realms without TLS are allowed: the registry itself has none. */
-  allowPlain: boolean;
+  /** Who asks for the token. A realm without TLS is asked only when the registry has none either. */
+  registry: URL;
+  /** What goes for the registry goes for its realm when that is the same host. */
+  insecure: boolean;
   signal?: AbortSignal;
 }
 
@@ -88,10 +93,10 @@ export function createTokens(fetch: Fetch, now: () => number = () => performance
   };
 }
 
-function keyOf({ challenge, scopes, credentials }: TokenRequest): string {
+function keyOf({ challenge, scopes, credentials, registry }: TokenRequest): string {
   const { realm, service } = challenge.parameters;
   const { username, password, identityToken } = credentials ?? {};
-  return JSON.stringify([realm, service, [...scopes].sort(), username, password, identityToken]);
+  return JSON.stringify([registry.origin, realm, service, [...scopes].sort(), username, password, identityToken]);
 }
 
 /** Rejects with the signal's reason, whatever becomes of `promise`. */
@@ -109,12 +114,14 @@ async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
 }
 
 async function fetchToken(fetch: Fetch, request: TokenRequest): Promise<{ token: string; life: number }> {
-  const { challenge, scopes, credentials, allowPlain } = request;
-  const realm = parseRealm(challenge.parameters.realm ?? "", allowPlain);
+  const { challenge, scopes, credentials, registry } = request;
+  const realm = parseRealm(challenge.parameters.realm ?? "", registry.protocol === "http:");
+  const same = realm.hostname === registry.hostname;
+  const common = { insecure: same && request.insecure, ...(same ? { trust: registry.host } : {}), limit: maxBody };
   const service = challenge.parameters.service ?? "";
   const answer = credentials?.identityToken
-    ? await fetch({ ...oauth(realm, service, scopes, credentials.identityToken), limit: maxBody })
-    : await fetch({ ...plain(realm, service, scopes, credentials), limit: maxBody });
+    ? await fetch({ ...oauth(realm, service, scopes, credentials.identityToken), ...common })
+    : await fetch({ ...plain(realm, service, scopes, credentials), ...common });
   if (answer.status < 200 || answer.status > 299) throw refused(answer);
   return parseToken(answer.body);
 }

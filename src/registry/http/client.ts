@@ -37,6 +37,8 @@ export interface ClientRequest {
   body?: string;
   /** Take any certificate. */
   insecure?: boolean;
+  /** Use the certificates of this host (`host:port`) instead of the URL's own. */
+  trust?: string;
   /** Look no name up: these are its addresses. */
   addresses?: string[];
   /** Instead of the client's, in milliseconds. */
@@ -96,7 +98,13 @@ export function createClient(options: ClientOptions): Client {
     const { url, signal } = request;
     if (url.protocol !== "http:" && url.protocol !== "https:") throw new Error(`unsupported protocol ${url.protocol}`);
     const proxy = proxyFor(url, proxies);
-    const key = JSON.stringify([url.protocol, url.host, request.insecure === true, proxy?.href ?? ""]);
+    const key = JSON.stringify([
+      url.protocol,
+      url.host,
+      request.insecure === true,
+      request.trust ?? url.host,
+      proxy?.href ?? "",
+    ]);
     const method = request.method ?? "GET";
     const bytes = encode(method, request, options.userAgent, proxy);
     const reused = take(key);
@@ -134,7 +142,7 @@ async function open(
   }
   if (url.protocol === "http:") return socket;
   return closing(socket, async () => {
-    const context = await certificates.context(hostKey(url));
+    const context = await certificates.context(request.trust ?? hostKey(url));
     return secure(socket, { host: url.hostname, context, insecure: request.insecure === true, ...shake });
   });
 }
