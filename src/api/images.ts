@@ -183,6 +183,7 @@ export const imageRoutes: Route[] = [
       if (call.version >= 50 && call.query.has("platforms")) {
         throw new HttpError(501, "removing one platform of an image is not implemented by Gantry yet");
       }
+      if (nameOf(call).trim() === "") throw badRequest("image name cannot be blank");
       const options = { force: booleanOf(call.query, "force"), noPrune: booleanOf(call.query, "noprune") };
       call.exchange.response.json(200, await call.engine.images.remove(nameOf(call), options));
     },

@@ -85,9 +85,11 @@ export function createApiServer({ engine, log, version, limits = {} }: ApiServer
     });
   };
 
-  const fail = (error: unknown, response: Response): void => {
+  const fail = (error: unknown, response: Response, gone: boolean): void => {
     const status = statusOf(error);
-    if (status === 500) log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    // Work that was called off fails, too: no fault of ours.
+    if (status === 500)
+      log[gone ? "debug" : "error"](error instanceof Error ? (error.stack ?? error.message) : String(error));
     response.json(status, { message: messageOf(error) });
   };
 

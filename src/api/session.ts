@@ -45,7 +45,10 @@ export function runSession(
         }
         if (!wanted[stream]) return true;
         if (client.write(options.multiplexed ? frame(stream, chunk) : Buffer.from(chunk))) return true;
-        client.drained().then(() => (client.gone ? finish() : listener.resume()));
+        client.drained().then(() => {
+          if (client.gone) finish();
+          else if (!over) listener.resume();
+        });
         return false;
       },
       end: () => queueMicrotask(finish),

@@ -20,8 +20,8 @@ export interface ConnectionOptions {
   headers: Headers;
   /** Must answer, or throw before anything was sent: it is then answered for it. */
   handle(exchange: Exchange): Promise<void>;
-  /** Answers what `handle` threw before it sent anything. */
-  fail(error: unknown, response: Response): void;
+  /** Answers what `handle` threw before it sent anything. `gone`: the client sends no more, and may have called it off. */
+  fail(error: unknown, response: Response, gone: boolean): void;
 }
 
 /** An unread body up to this is read away to keep the connection. */
@@ -43,6 +43,7 @@ export function serveConnection(socket: Socket, options: ConnectionOptions, onCl
   let closing = false;
   let controller: AbortController | undefined;
   let aborted = false;
+  let current: Response | undefined;
   const abort = () => {
     aborted = true;
     controller?.abort();
@@ -57,6 +58,7 @@ export function serveConnection(socket: Socket, options: ConnectionOptions, onCl
       minor: head.minor,
       keepAlive: keepsAlive(head) && !closing,
     });
+    current = response;
     try {
       const expects = headerHas(head, "expect", "100-continue");
       if (!expects && head.headers.has("expect"))
@@ -89,9 +91,9 @@ export function serveConnection(socket: Socket, options: ConnectionOptions, onCl
           return false;
         }
         if (error instanceof HttpError && error.close) response.close = true;
-        // A client that is still sending (or waits to be asked) would take the next answer for this one's.
-        if (!(await body.drain(drainBytes))) response.close = true;
-        options.fail(error, response);
+        // What is still to come of the body is read away afterwards, if that is worth it.
+        if (!body.done && (body.unasked || body.length < 0 || body.length > drainBytes)) response.close = true;
+        options.fail(error, response, source.ended);
       }
       if (response.hijacked) return false;
       if (!response.finished) response.end();
@@ -100,7 +102,7 @@ export function serveConnection(socket: Socket, options: ConnectionOptions, onCl
     } catch (error) {
       // The head promised a body that cannot be understood.
       response.close = true;
-      options.fail(error, response);
+      options.fail(error, response, source.ended);
       return false;
     }
   };
@@ -134,6 +136,7 @@ export function serveConnection(socket: Socket, options: ConnectionOptions, onCl
     },
     close() {
       closing = true;
+      if (current) current.close = true;
       if (idle) socket.destroy();
     },
     destroy: () => socket.destroy(),

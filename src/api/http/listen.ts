@@ -2,7 +2,7 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, renameSync, unlinkSync } from "node:fs";
 import net, { type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
-import tls from "node:tls";
+import type { TlsOptions } from "node:tls";
 
 /** PEM texts. */
 export interface TlsKeys {
@@ -40,13 +40,17 @@ export async function openListener(address: Address, accept: (socket: Socket) =>
     return { port: undefined, close: () => server.close() };
   }
   const { host, port } = address;
-  const server = address.tls ? createTlsServer(address.tls, accept) : net.createServer(options, accept);
+  // Probes find clients that vanished without a word; silence alone ends nothing.
+  const probed = { ...options, keepAlive: true, keepAliveInitialDelay: 15_000 };
+  const server = address.tls ? await createTlsServer(address.tls, accept) : net.createServer(probed, accept);
   await listening(server, { host, port }, `tcp://${host}:${port}`);
   const bound = server.address();
   return { port: typeof bound === "object" && bound ? bound.port : undefined, close: () => server.close() };
 }
 
-function createTlsServer(keys: TlsKeys, accept: (socket: Socket) => void): Server {
+async function createTlsServer(keys: TlsKeys, accept: (socket: Socket) => void): Promise<Server> {
+  // Loaded for those who use it.
+  const tls = await import("node:tls");
   const { cert, key, ca } = keys;
   const server = tls.createServer(
     {
@@ -56,7 +60,7 @@ function createTlsServer(keys: TlsKeys, accept: (socket: Socket) => void): Serve
       minVersion: "TLSv1.2",
       ALPNProtocols: ["http/1.1"],
       allowHalfOpen: true,
-    } as tls.TlsOptions,
+    } as TlsOptions,
     (socket) => {
       // Twice is better than an open door: the handshake has refused it already.
       if (ca !== undefined && !socket.authorized) socket.destroy();
