@@ -1,17 +1,18 @@
 /** The Runtime by conmon and crun: conmon supervises, crun confines. */
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pidfdOpen, pidfdSendSignal, kill as signalProcess, startTime } from "../sys/process.ts";
-import { openBundles } from "./bundle/bundle.ts";
+import { checkId, openBundles } from "./bundle/bundle.ts";
 import { type Cgroups, openCgroups } from "./cgroup/cgroup.ts";
 import { launchError } from "./conmon/errors.ts";
 import { supervise } from "./conmon/supervise.ts";
 import { type HeldContainer, holdContainer } from "./container.ts";
 import { startExec } from "./exec.ts";
 import { openExits } from "./exits/exits.ts";
+import { startByFifo, waitsAtFifo } from "./fifo.ts";
 import { openFilters } from "./filters/filters.ts";
-import type { Runtime } from "./runtime.ts";
+import { LaunchError, type Runtime } from "./runtime.ts";
 import type { Spec } from "./spec/types.ts";
 import { awaitEnd, conmonOf, end, findConmons } from "./supervisors.ts";
 
@@ -146,7 +147,18 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
       }
     },
 
-    start: (id) => runCrun(["start", id]),
+    async start(id) {
+      const { pidfd } = running(id);
+      const fifo = `${crunRoot}/${checkId(id)}/exec.fifo`;
+      const outcome = startByFifo(fifo);
+      if (outcome === "started") return;
+      if (pidfd === undefined || !isRunning(pidfd)) {
+        throw new LaunchError("the process of the container ended before it was started", "other");
+      }
+      // Started already, by a server that was killed before it removed the FIFO; crun would wait for a reader for ever.
+      if (outcome === "unread") rmSync(fifo, { force: true });
+      else await runCrun(["start", id]);
+    },
 
     async reconnect(id, streams) {
       const state = bundles.state(id);
@@ -172,7 +184,7 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
       return container;
     },
 
-    isStarted: (id) => bundles.state(id) !== undefined && !existsSync(`${crunRoot}/${id}/exec.fifo`),
+    isStarted: (id) => bundles.state(id) !== undefined && !waitsAtFifo(`${crunRoot}/${id}/exec.fifo`),
 
     async kill(id, signal, all = false) {
       const { pidfd, cgroup } = running(id);
@@ -216,6 +228,15 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
       held.clear();
     },
   };
+}
+
+function isRunning(pidfd: number): boolean {
+  try {
+    pidfdSendSignal(pidfd, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function completeSpec(

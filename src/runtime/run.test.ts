@@ -213,3 +213,22 @@ test("a supervisor that is killed is told as such, and its container does not ru
   expect(await lab.runtime.processes(id)).toEqual([]);
   await lab.runtime.remove(id);
 });
+
+test("one that is killed before its start cannot be started", async () => {
+  const { id, process } = await lab.create(["true"]);
+  await lab.runtime.kill(id, 9);
+  expect((await process.exit).code).toBe(137);
+  await expect(lab.runtime.start(id)).rejects.toThrow("ended before it was started");
+  await lab.runtime.remove(id);
+});
+
+test("a second start does nothing to one that runs", async () => {
+  const { id, process, output } = await lab.create(["sh", "-c", "echo once; read x"], {}, { streams: input });
+  await lab.runtime.start(id);
+  while (output.stdout === "") await Bun.sleep(5);
+  await expect(lab.runtime.start(id)).rejects.toThrow();
+  process.attachment.closeStdin();
+  await process.exit;
+  expect(output.stdout).toBe("once\n");
+  await lab.runtime.remove(id);
+});

@@ -1,0 +1,39 @@
+/**
+ * crun's exec.fifo: the created process waits to read a byte from it before it executes its command, and `crun start` is
+ * little else than that byte. How crun keeps it is its own affair: who calls has `crun start` to fall back on.
+ */
+import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
+
+/** `unread`: there is a FIFO that nobody reads. `absent`: there is none; then the runtime has another way. */
+export function startByFifo(path: string): "started" | "unread" | "absent" {
+  const fifo = openWriter(path);
+  if (typeof fifo === "string") return fifo;
+  try {
+    writeSync(fifo, "\0");
+  } finally {
+    closeSync(fifo);
+  }
+  // crun takes its absence for "running".
+  rmSync(path, { force: true });
+  return "started";
+}
+
+/** Whether a process waits for its byte. */
+export function waitsAtFifo(path: string): boolean {
+  const fifo = openWriter(path);
+  if (typeof fifo === "string") return false;
+  closeSync(fifo);
+  return true;
+}
+
+/** Without waiting for a reader: there is one, from before the process was reported as created, or there never will be. */
+function openWriter(path: string): number | "unread" | "absent" {
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENXIO") return "unread";
+    if (code === "ENOENT") return "absent";
+    throw error;
+  }
+}
