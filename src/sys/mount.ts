@@ -135,16 +135,26 @@ export const configurationLimit = 255;
 /** Flags of a mount made by fsmount(2), from include/uapi/linux/mount.h. */
 export const attributes = { RDONLY: 1, NOSUID: 2, NODEV: 4, NOEXEC: 8, IDMAP: 0x100000 } as const;
 
+type Settings = readonly (readonly [key: string, value?: string])[];
+
 /**
  * Makes a file system from `settings`, in their order, and attaches it at `target`: fsopen, fsconfig, fsmount, move_mount.
  * A setting without a value is a flag. Throws SysError; its message holds what the kernel says about it.
  */
-export function mountConfigured(
-  type: string,
-  target: string,
-  settings: readonly (readonly [key: string, value?: string])[],
-  mountAttributes = 0,
-): void {
+export function mountConfigured(type: string, target: string, settings: Settings, mountAttributes = 0): void {
+  const fd = configure(type, settings, mountAttributes, target);
+  try {
+    attach(fd, target);
+  } finally {
+    syscall(nr("close"), fd);
+  }
+}
+
+/**
+ * The same without a place: a descriptor of the mount's root, below which names can be opened. The mount is gone when it
+ * is closed. `subject` stands in errors.
+ */
+export function configure(type: string, settings: Settings, mountAttributes: number, subject: string): number {
   const typeName = cstring(type);
   const context = check(syscall(nr("fsopen"), address(typeName), FSOPEN_CLOEXEC), "fsopen", type);
   try {
@@ -155,14 +165,10 @@ export function mountConfigured(
       const result = syscall(nr("fsconfig"), context, kind, address(name), text ? address(text) : 0, 0);
       if (result === -1) throw configurationError(context, `${type}: ${key}${value === undefined ? "" : `=${value}`}`);
     }
-    if (syscall(nr("fsconfig"), context, command.CREATE, 0, 0, 0) === -1) throw configurationError(context, target);
+    if (syscall(nr("fsconfig"), context, command.CREATE, 0, 0, 0) === -1) throw configurationError(context, subject);
     const fd = syscall(nr("fsmount"), context, FSMOUNT_CLOEXEC, mountAttributes);
-    if (fd === -1) throw configurationError(context, target);
-    try {
-      attach(fd, target);
-    } finally {
-      syscall(nr("close"), fd);
-    }
+    if (fd === -1) throw configurationError(context, subject);
+    return fd;
   } finally {
     syscall(nr("close"), context);
   }
