@@ -64,18 +64,21 @@ async function start(call: Call): Promise<void> {
 
   const upgrade = exchange.head.headers.has("upgrade");
   const type = upgrade && !tty && call.version >= 42 ? multiplexedStream : rawStream;
-  let started: Awaited<ReturnType<typeof engine.execs.start>>;
+  const starting = engine.execs.start(execId, { detach: false, tty, size });
+  // The head leaves before the process can have said anything: clients (docker-py) lose output that comes with it. What the
+  // engine refuses, it refuses at once, so one turn tells.
+  const refusal = await Promise.race([starting.then(nothing, (error: unknown) => error), nextTurn()]);
+  if (refusal instanceof EngineError && (refusal.kind === "not-found" || refusal.kind === "conflict")) throw refusal;
+  const client = exchange.response.hijack(upgrade, type);
+  let started: Awaited<typeof starting>;
   try {
-    started = await engine.execs.start(execId, { detach: false, tty, size });
+    started = await starting;
   } catch (error) {
-    if (error instanceof EngineError && (error.kind === "not-found" || error.kind === "conflict")) throw error;
-    // Docker has answered by then: the client finds the text among the output, and the exit code by inspection.
-    const client = exchange.response.hijack(upgrade, type);
+    // As in Docker: the client finds the text among the output, and the exit code by inspection.
     const message = Buffer.from(`${messageOf(error)}\r\n`);
     client.write(tty ? message : frame("stdout", message));
     return client.end();
   }
-  const client = exchange.response.hijack(upgrade, type);
   if (!started) return client.end();
   const { openStdin, terminal, attachment } = started;
   const config = engine.execs.inspect(execId);
@@ -95,6 +98,9 @@ async function start(call: Call): Promise<void> {
     client.end();
   }
 }
+
+const nothing = () => undefined;
+const nextTurn = () => new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
 
 /** They were checked when the exec was created; an engine that shows them in another form gets the default ones. */
 function knownKeys(keys: string | undefined): Uint8Array {

@@ -157,7 +157,9 @@ describe("attach", () => {
     const container = await create("c", ["cat"], { Tty: true });
     await post("/containers/c/start");
     const client = await attach("c", `${everything}&detachKeys=ctrl-a,d`);
-    client.send("\x10\x11x\x01d");
+    client.send("\x10\x11x");
+    await client.until(() => client.received.length === 3);
+    client.send("\x01d");
     expect((await client.rest()).toString("latin1")).toBe("\x10\x11x");
     expect(container.running).toBe(true);
   });
@@ -292,6 +294,22 @@ describe("exec start", () => {
     expect((await client.answer()).status).toBe(400);
   });
 
+  test("answers before the process can have said anything", async () => {
+    const id = await execId({ Cmd: ["cat"], AttachStdin: true });
+    const { start } = harness.engine.execs;
+    const gate = Promise.withResolvers<void>();
+    harness.engine.execs.start = async (...args) => {
+      await gate.promise;
+      return start(...args);
+    };
+    const client = harness.connect();
+    client.send(`${startRequest(id, upgrade)}early`);
+    expect((await client.head()).status).toBe(101);
+    gate.resolve();
+    client.end();
+    expect(unframe(await client.rest())).toEqual([["stdout", "early"]]);
+  });
+
   test("what cannot be executed is told among the output", async () => {
     const id = await execId({ Cmd: ["absent"] });
     const client = harness.connect();
@@ -312,7 +330,9 @@ describe("exec start", () => {
     const client = harness.connect();
     client.send(startRequest(id, upgrade, { Tty: true, ConsoleSize: [24, 80] }));
     expect((await client.head()).headers.get("content-type")).toBe("application/vnd.docker.raw-stream");
-    client.send("ab\x18");
+    client.send("ab");
+    await client.until(() => client.received.length === 2);
+    client.send("\x18");
     expect((await client.rest()).toString()).toBe("ab");
     const start = harness.engine.calls.findLast(({ name }) => name === "execs.start");
     expect(start?.args[1]).toEqual({ detach: false, tty: true, size: { rows: 24, columns: 80 } });

@@ -120,7 +120,7 @@ export interface AttachSession {
 
 export interface Execs {
   create(ref: string, config: ExecConfig): Promise<string>;
-  /** Throws 404, 409 before anything starts. With `detach` resolves undefined once it runs. */
+  /** Rejects with 404, 409 at once, before anything starts. With `detach` resolves undefined once it runs. */
   start(
     execId: string,
     options: { detach: boolean; tty: boolean; size?: { rows: number; columns: number } },

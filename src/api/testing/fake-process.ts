@@ -135,7 +135,7 @@ export function startProcess(
 
   const run = commands[command[0] as string] as (shell: Shell, args: string[]) => Promise<number>;
   // Not before whoever waits for the attachment has it.
-  const exit = Bun.sleep(0)
+  const exit = Bun.sleep(3)
     .then(() => Promise.race([run(shell, command.slice(1)), killed.promise]))
     .then((code) => {
       ended = true;
