@@ -12,6 +12,7 @@ import { startExec } from "./exec.ts";
 import { openExits } from "./exits/exits.ts";
 import { startByFifo, waitsAtFifo } from "./fifo.ts";
 import { openFilters } from "./filters/filters.ts";
+import { pinProgram } from "./pinned.ts";
 import { LaunchError, type Runtime } from "./runtime.ts";
 import type { Spec } from "./spec/types.ts";
 import { awaitEnd, conmonOf, end, findConmons } from "./supervisors.ts";
@@ -53,7 +54,8 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
   const exits = openExits(`${execRoot}/exits`);
   const crunRoot = `${execRoot}/crun`;
   mkdirSync(crunRoot, { recursive: true, mode: 0o700 });
-  const programs = { conmon, crun, crunArguments: [`--root=${crunRoot}`, "--cgroup-manager=cgroupfs"] };
+  const pinned = pinProgram(crun, `${execRoot}/crun.pinned`);
+  const programs = { conmon, crunArguments: [`--root=${crunRoot}`, "--cgroup-manager=cgroupfs"] };
   const environment = { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", TMPDIR: consoleFolder(execRoot) };
   const filters = openFilters(`${execRoot}/filters`, crun);
   const held = new Map<string, HeldContainer>();
@@ -75,7 +77,7 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
   };
 
   async function runCrun(args: string[], command = ""): Promise<void> {
-    const child = Bun.spawn([crun, ...programs.crunArguments, ...args], {
+    const child = Bun.spawn([pinned.path(), ...programs.crunArguments, ...args], {
       env: environment,
       stdio: ["ignore", "ignore", "pipe"],
     });
@@ -125,6 +127,7 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
           id,
           folder,
           ...programs,
+          crun: pinned.path(),
           streams,
           exitDir: exits.folder,
           ...(logPath === undefined ? {} : { logPath }),
@@ -208,7 +211,7 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
 
     exec: (id, launch) => {
       running(id);
-      return startExec({ id, launch, bundles, programs, environment, place });
+      return startExec({ id, launch, bundles, programs: { ...programs, crun: pinned.path() }, environment, place });
     },
 
     remove,
@@ -221,6 +224,7 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
 
     close() {
       exits.close();
+      pinned.close();
       for (const container of held.values()) {
         container.abandon();
         if (container.pidfd !== undefined) closeSync(container.pidfd);

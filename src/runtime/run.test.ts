@@ -199,7 +199,9 @@ test("a removed container leaves nothing", async () => {
   await lab.runtime.remove(id);
   expect(existsSync(`/proc/${first}`)).toBe(false);
   expect(await lab.runtime.list()).not.toContain(id);
-  expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(lab.folder);
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  // The runtime's own program, until the runtime is closed.
+  expect(mounts.filter((line) => line.includes(lab.folder) && !line.includes("crun.pinned"))).toEqual([]);
   expect(lab.runtime.cgroups.children(lab.runtime.cgroupParent)).not.toContain(id);
   await lab.runtime.remove(id);
 });

@@ -4,7 +4,7 @@
  * is unmounted: so it is mounted, and stays.
  */
 import { mkdirSync } from "node:fs";
-import { address, check, cstring, nr, syscall } from "../../sys/libc.ts";
+import { flags, mount } from "../../sys/mount.ts";
 import { type CgroupLayout, detectCgroups } from "./layout.ts";
 
 /** Controllers that must leave the v2 tree before crun works; empty when nothing is wrong. */
@@ -21,10 +21,7 @@ export function repairHybrid(): string[] {
   for (const name of names) {
     const target = `/sys/fs/cgroup/${name}`;
     mkdirSync(target, { recursive: true });
-    const [type, at] = [cstring("cgroup"), cstring(target)];
-    const data = cstring(name);
-    // nosuid, nodev, noexec
-    check(syscall(nr("mount"), address(type), address(at), address(type), 2 | 4 | 8, address(data)), "mount", target);
+    mount("cgroup", target, "cgroup", flags.NOSUID | flags.NODEV | flags.NOEXEC, name);
   }
   return names;
 }
