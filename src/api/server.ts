@@ -37,7 +37,7 @@ export interface ApiServerOptions {
 }
 
 export interface ApiServer {
-  /** May be called for several addresses. Resolves when clients can connect; throws with the address in the message. */
+  /** May be called for several addresses. Resolves when clients can connect; throws with the reason. */
   listen(address: Address): Promise<Listener>;
   /**
    * Takes no more connections and requests, ends streams that would never end, lets the rest be answered, and cuts what

@@ -29,21 +29,21 @@ export interface Listener {
   close(): void;
 }
 
-/** Throws with the address in the message: it is taken, not allowed, or no address. */
+/** Throws with the reason: it is taken, not allowed, or no address. */
 export async function openListener(address: Address, accept: (socket: Socket) => void): Promise<Listener> {
   // Half-open: a client that has sent all its input still wants its output.
   const options = { allowHalfOpen: true, noDelay: true };
   if ("unix" in address) return listenUnix(address, net.createServer(options, accept));
   if ("fd" in address) {
     const server = net.createServer(options, accept);
-    await listening(server, { fd: address.fd } as net.ListenOptions, `file descriptor ${address.fd}`);
+    await listening(server, { fd: address.fd } as net.ListenOptions);
     return { port: undefined, close: () => server.close() };
   }
   const { host, port } = address;
   // Probes find clients that vanished without a word; silence alone ends nothing.
   const probed = { ...options, keepAlive: true, keepAliveInitialDelay: 15_000 };
   const server = address.tls ? await createTlsServer(address.tls, accept) : net.createServer(probed, accept);
-  await listening(server, { host, port }, `tcp://${host}:${port}`);
+  await listening(server, { host, port });
   const bound = server.address();
   return { port: typeof bound === "object" && bound ? bound.port : undefined, close: () => server.close() };
 }
@@ -72,9 +72,9 @@ async function createTlsServer(keys: TlsKeys, accept: (socket: Socket) => void):
   return server;
 }
 
-function listening(server: Server, where: net.ListenOptions, shown: string): Promise<void> {
+function listening(server: Server, where: net.ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(new Error(`cannot listen on ${shown}: ${error.message}`)));
+    server.once("error", (error) => reject(error));
     server.listen(where, () => {
       server.on("error", () => {});
       resolve();
@@ -91,9 +91,8 @@ async function listenUnix(
   server: Server,
 ): Promise<Listener> {
   const { unix: path, mode = 0o660, group } = address;
-  const shown = `unix://${path}`;
   if (Buffer.byteLength(path) > 100)
-    throw new Error(`cannot listen on ${shown}: a socket's path may have 100 bytes at most`);
+    throw new Error(`a socket's path may have 100 bytes at most, not ${Buffer.byteLength(path)}`);
   const gid = group === undefined ? undefined : groupId(group);
   mkdirSync(dirname(path), { recursive: true });
   await refuseIfAnswered(path);
@@ -102,7 +101,7 @@ async function listenUnix(
   remove(temporary);
   const mask = process.umask(0o177);
   try {
-    await listening(server, { path: temporary }, shown);
+    await listening(server, { path: temporary });
   } finally {
     process.umask(mask);
   }
@@ -139,7 +138,7 @@ function remove(path: string): void {
 async function refuseIfAnswered(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;
-  if (!found.isSocket()) throw new Error(`cannot listen on unix://${path}: it exists and is not a socket`);
+  if (!found.isSocket()) throw new Error(`${path} exists and is not a socket`);
   const answers = await new Promise<boolean>((resolve) => {
     const probe = net.connect(path);
     probe.once("connect", () => {
