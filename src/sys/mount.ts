@@ -1,7 +1,7 @@
 /** Mounts: mount(2), umount2(2), the newer calls on mount descriptors, and what is mounted where. */
 import { readFileSync } from "node:fs";
 import { address, check, cstring, errno, nr, SysError, syscall } from "./libc.ts";
-import { toBytes } from "./names.ts";
+import { place, toBytes } from "./names.ts";
 import { statAt } from "./nodes.ts";
 
 /** Flags of mount(2), from the kernel's include/uapi/linux/mount.h. */
@@ -159,10 +159,10 @@ export function configure(type: string, settings: Settings, mountAttributes: num
   const context = check(syscall(nr("fsopen"), address(typeName), FSOPEN_CLOEXEC), "fsopen", type);
   try {
     for (const [key, value] of settings) {
-      const name = cstring(key);
-      const text = value === undefined ? undefined : cstring(value);
-      const kind = text ? command.SET_STRING : command.SET_FLAG;
-      const result = syscall(nr("fsconfig"), context, kind, address(name), text ? address(text) : 0, 0);
+      const name = place(key, "fsconfig", 0);
+      const text = value === undefined ? 0 : place(toBytes(value), "fsconfig", 1);
+      const kind = value === undefined ? command.SET_FLAG : command.SET_STRING;
+      const result = syscall(nr("fsconfig"), context, kind, name, text, 0);
       if (result === -1) throw configurationError(context, `${type}: ${key}${value === undefined ? "" : `=${value}`}`);
     }
     if (syscall(nr("fsconfig"), context, command.CREATE, 0, 0, 0) === -1) throw configurationError(context, subject);

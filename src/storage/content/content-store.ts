@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { syncPath } from "../durable/durable.ts";
 import type { ContentStore, Digest } from "./content.ts";
 import { algorithms, digestOf, isDigest } from "./digest.ts";
 
@@ -34,7 +35,7 @@ export function createContentStore(root: string): BlobFolder {
   const adopt = async (file: string, digest: Digest): Promise<void> => {
     const target = path(digest);
     await rename(file, target);
-    await syncFolder(dirname(target));
+    await syncPath(dirname(target));
   };
 
   return {
@@ -97,13 +98,4 @@ export function createContentStore(root: string): BlobFolder {
       return digests;
     },
   };
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -1,12 +1,11 @@
 /** The layer store in a folder: `sha256/HEX/` with `diff/` and `layer.json` for each layer. */
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { rename } from "node:fs/promises";
-import { join } from "node:path";
-import { syncDirectory } from "../../sys/directory.ts";
-import { toBytes } from "../../sys/names.ts";
+import { dirname, join } from "node:path";
 import type { Digest } from "../content/content.ts";
 import type { BlobFolder } from "../content/content-store.ts";
 import { algorithms, isDigest } from "../content/digest.ts";
+import { syncPath } from "../durable/durable.ts";
 import { openTrash } from "../trash/trash.ts";
 import { feed } from "./feed.ts";
 import type { IngestOptions, LayerSource, LayerStore } from "./layers.ts";
@@ -67,7 +66,7 @@ export function createLayerStore(options: LayerFolderOptions): LayerFolder {
   const adopt = async (temporary: string, diffId: Digest, unpacked: Unpacked): Promise<void> => {
     const target = folder(diffId);
     await rename(temporary, target);
-    syncDirectory(toBytes(join(root, diffId.split(":")[0] as string)));
+    await syncPath(dirname(target));
     known.set(diffId, unpacked);
   };
 
@@ -178,7 +177,7 @@ export function createLayerStore(options: LayerFolderOptions): LayerFolder {
     async remove(diffId) {
       if (!known.delete(diffId)) return;
       trash.take(folder(diffId));
-      syncDirectory(toBytes(join(root, diffId.split(":")[0] as string)));
+      await syncPath(dirname(folder(diffId)));
     },
     list: () => [...known.keys()],
     directory: (diffId) => join(folder(diffId), "diff"),

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { constants, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { close, openat2, openDirectory, resolve, syncDirectory, syncFileSystem } from "../../../sys/directory.ts";
+import { close, openat2, openDirectory, resolve } from "../../../sys/directory.ts";
 import { toBytes } from "../../../sys/names.ts";
 import {
   chmodAt,
@@ -24,6 +24,7 @@ import {
 } from "../../../sys/nodes.ts";
 import { getXattrFd, listXattrsFd, setXattrFd } from "../../../sys/xattr.ts";
 import type { Digest } from "../../content/content.ts";
+import { syncPath } from "../../durable/durable.ts";
 import type { LayerFolder } from "../../layers/layer-store.ts";
 import type { WhiteoutForm } from "../../layers/unpack/unpack.ts";
 import type { Trash } from "../../trash/trash.ts";
@@ -44,7 +45,7 @@ export interface Chain {
 
 export interface Chains {
   /** The chain's name; made when it is the first time. Throws when a layer is not there. */
-  prepare(diffIds: Digest[]): string;
+  prepare(diffIds: Digest[]): Promise<string>;
   /** Throws when there is none of that name. */
   get(name: string): Chain;
   /** Its directories, topmost first, for `lowerdir`: at least one. */
@@ -75,31 +76,30 @@ export function openChains(folder: string, layers: LayerFolder, form: WhiteoutFo
     return chain;
   };
 
-  const make = (name: string, diffIds: Digest[]): Chain => {
+  const making = new Map<string, Promise<void>>();
+  const make = async (name: string, diffIds: Digest[]): Promise<void> => {
     for (const diffId of diffIds) {
       if (!layers.has(diffId)) throw new Error(`the layer ${diffId} is not there`);
     }
     const temporary = trash.temporary();
     mkdirSync(join(temporary, "diff"), { recursive: true, mode: 0o755 });
     const chain = settle(join(temporary, "diff"), layers, diffIds, form);
-    writeFileSync(join(temporary, "chain.json"), JSON.stringify(chain));
-    const fd = openDirectory(toBytes(temporary));
-    try {
-      syncFileSystem(fd);
-    } finally {
-      close(fd);
-    }
+    const record = join(temporary, "chain.json");
+    writeFileSync(record, JSON.stringify(chain));
+    await syncPath(record);
     renameSync(temporary, join(folder, name));
-    syncDirectory(toBytes(folder));
+    await syncPath(folder);
     known.set(name, chain);
-    return chain;
   };
 
   return {
     get,
-    prepare(diffIds) {
+    async prepare(diffIds) {
       const name = chainName(diffIds);
-      if (!known.has(name)) make(name, diffIds);
+      if (known.has(name)) return name;
+      const task = making.get(name) ?? make(name, diffIds).finally(() => making.delete(name));
+      making.set(name, task);
+      await task;
       return name;
     },
     directories(name) {

@@ -12,14 +12,16 @@ import {
   openSync,
   readdirSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   symlinkSync,
 } from "node:fs";
 import { join } from "node:path";
-import { O_CLOEXEC, O_PATH, openDirectory, syncDirectory } from "../../../sys/directory.ts";
+import { O_CLOEXEC, O_PATH, openDirectory } from "../../../sys/directory.ts";
 import { isMounted, listMounts, unmount } from "../../../sys/mount.ts";
 import { toBytes } from "../../../sys/names.ts";
 import type { BlobFolder } from "../../content/content-store.ts";
+import { syncPath } from "../../durable/durable.ts";
 import { createLayerStore, type LayerFolder } from "../../layers/layer-store.ts";
 import type { TarLimits } from "../../layers/tar/tar.ts";
 import type { WhiteoutForm } from "../../layers/unpack/unpack.ts";
@@ -56,8 +58,10 @@ export interface OverlaySnapshots extends Snapshots {
  * half-made is removed, in the background.
  */
 export function createOverlaySnapshots(options: OverlayOptions): OverlaySnapshots {
-  const { root, content, form = "trusted" } = options;
-  mkdirSync(root, { recursive: true, mode: 0o700 });
+  const { content, form = "trusted" } = options;
+  mkdirSync(options.root, { recursive: true, mode: 0o700 });
+  // As the kernel names it in the list of mounts.
+  const root = realpathSync(options.root);
   const problem = checkDataRoot(root);
   if (problem !== undefined) throw new Error(problem);
   const folder = join(root, "snapshots");
@@ -122,7 +126,7 @@ export function createOverlaySnapshots(options: OverlayOptions): OverlaySnapshot
     async prepare(id, chain) {
       const target = place(id);
       if (has(id)) throw new Error(`the snapshot ${id} is there already`);
-      const name = chains.prepare(chain);
+      const name = await chains.prepare(chain);
       const { mode, uid, gid } = chains.get(name).root;
       const temporary = trash.temporary();
       mkdirSync(temporary, { mode: 0o700 });
@@ -133,7 +137,7 @@ export function createOverlaySnapshots(options: OverlayOptions): OverlaySnapshot
       symlinkSync(name, join(temporary, "chain"));
       renameSync(temporary, target);
       // All of it is names: a journal has them in this order, so this one makes all last.
-      syncDirectory(toBytes(folder));
+      await syncPath(folder);
     },
     mount(id, mountOptions: MountOptions = {}) {
       const merged = place(id, "merged");
