@@ -122,13 +122,18 @@ export function createRequester(
       plain.delete(http.host);
       await drain(answer);
     }
+    let first: unknown;
     try {
       return await authorizedAt(asked, url);
     } catch (error) {
+      first = error;
       // Whoever named this registry insecure gets plain HTTP when there is no TLS, never after any answer.
       if (!(error instanceof NoTlsError || error instanceof UnreachableError)) throw error;
     }
-    const answer = await authorizedAt(asked, http);
+    const answer = await authorizedAt(asked, http).catch((error: unknown) => {
+      // The TLS port took a connection: the registry can be reached.
+      throw error instanceof UnreachableError && first instanceof NoTlsError ? first : error;
+    });
     if (plain.size >= maxKept) plain.clear();
     plain.add(http.host);
     return answer;
@@ -176,7 +181,7 @@ export function createRequester(
       await drain(answer);
       const where = nameOf(asked.endpoint);
       if (hops >= maxRedirects) {
-        throw invalidAnswer(`Get "${first.href}": stopped after ${maxRedirects} redirects`, asked.reference, where);
+        throw invalidAnswer(`Get "${shown(first)}": stopped after ${maxRedirects} redirects`, asked.reference, where);
       }
       url = redirectTarget(answer.headers.get("location"), url, (text) => invalidAnswer(text, asked.reference, where));
     }
@@ -217,12 +222,12 @@ export function redirectTarget(location: string | null, from: URL, refuse: (text
   try {
     if (location) target = new URL(location, from);
   } catch {}
-  if (!target) throw refuse(`Get "${from.href}": redirect without a usable Location`);
+  if (!target) throw refuse(`Get "${shown(from)}": redirect without a usable Location`);
   if (target.protocol !== "https:" && target.protocol !== "http:") {
-    throw refuse(`Get "${from.href}": refusing the redirect to ${JSON.stringify(target.protocol)}`);
+    throw refuse(`Get "${shown(from)}": refusing the redirect to ${JSON.stringify(target.protocol)}`);
   }
   if (from.protocol === "https:" && target.protocol === "http:") {
-    throw refuse(`Get "${from.href}": refusing the redirect from https to http (${target.host})`);
+    throw refuse(`Get "${shown(from)}": refusing the redirect from https to http (${target.host})`);
   }
   target.username = "";
   target.password = "";
