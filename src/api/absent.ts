@@ -36,13 +36,6 @@ const later: [method: string, pattern: string, what: string][] = [
   ["GET", "/plugins/privileges", "asking for a plugin's privileges"],
   ["POST", "/plugins/pull", "installing a plugin"],
   ["POST", "/plugins/create", "creating a plugin"],
-  ["GET", "/plugins/{name...}/json", "inspecting a plugin"],
-  ["POST", "/plugins/{name...}/enable", "enabling a plugin"],
-  ["POST", "/plugins/{name...}/disable", "disabling a plugin"],
-  ["POST", "/plugins/{name...}/upgrade", "upgrading a plugin"],
-  ["POST", "/plugins/{name...}/push", "pushing a plugin"],
-  ["POST", "/plugins/{name...}/set", "configuring a plugin"],
-  ["DELETE", "/plugins/{name...}", "removing a plugin"],
 ];
 
 const noManager =
@@ -75,10 +68,28 @@ const refuse = (method: string, pattern: string, status: number, message: string
   },
 });
 
+/** There are none. `docker inspect NAME` asks here last, and takes only 404 for an answer. */
+const pluginPatterns: [method: string, pattern: string][] = [
+  ["GET", "/plugins/{name...}/json"],
+  ...["enable", "disable", "upgrade", "push", "set"].map((verb): [string, string] => [
+    "POST",
+    `/plugins/{name...}/${verb}`,
+  ]),
+  ["DELETE", "/plugins/{name...}"],
+];
+const noPlugin = (method: string, pattern: string): Route => ({
+  method,
+  pattern,
+  handler({ path }) {
+    throw new HttpError(404, `plugin "${path.name}" not found`);
+  },
+});
+
 const buildKit = "BuildKit is not implemented by Gantry yet: set DOCKER_BUILDKIT=0 or use gantry build";
 
 export const absentRoutes: Route[] = [
   ...later.map(([method, pattern, what]) => refuse(method, pattern, 501, `${what} is not implemented by Gantry yet`)),
+  ...pluginPatterns.map(([method, pattern]) => noPlugin(method, pattern)),
   ...swarm.map(([method, pattern]) => refuse(method, pattern, 503, noManager)),
   // The advice of the others would be wrong here.
   refuse("POST", "/swarm/init", 503, "swarm mode is not implemented by Gantry"),

@@ -116,6 +116,8 @@ describe("paths", () => {
   });
   test("of plugins: there are none", async () => {
     expect((await get("/plugins")).text).toBe("[]\n");
+    const answer = await get("/plugins/a/b/json");
+    expect([answer.status, answer.json]).toEqual([404, { message: 'plugin "a/b" not found' }]);
   });
   test("OPTIONS", async () => {
     expect((await harness.request("OPTIONS", "/containers/json")).status).toBe(200);

@@ -150,6 +150,7 @@ describe.skipIf(!docker)("docker", () => {
       const { err, code } = await client(...command.split(" "));
       expect([command, code, err.includes("panic")]).toEqual([command, 0, false]);
     }
+    expect((await client("inspect", "absent")).err).toContain("No such object: absent");
     expect((await client("node", "ls")).err).toContain("This node is not a swarm manager");
     expect((await client("stats", "--no-stream", "x")).code).not.toBe(0);
   });
