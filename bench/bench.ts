@@ -1,5 +1,5 @@
 /** The harness: both servers, the same images, every row. See main.ts for how it is called. */
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { homeName, homesRoot } from "../test/harness/home.ts";
@@ -11,7 +11,7 @@ import { sweep } from "../test/harness/sweep.ts";
 import { timed } from "./clock.ts";
 import { fiveLayers } from "./images.ts";
 import { describeMachine, mountControllers } from "./machine.ts";
-import { lacksDockerd, startDockerd } from "./peers/dockerd.ts";
+import { lacksDockerd, startDockerd, sweepRules } from "./peers/dockerd.ts";
 import type { Engine } from "./peers/engine.ts";
 import { lacksGantry, startGantry } from "./peers/gantry.ts";
 import { lineOf, markdown, type Report, terminalTable } from "./report.ts";
@@ -45,17 +45,17 @@ function options(argv: string[]): Options {
 
 /** Removes what a bench that was killed left behind. */
 async function sweepDead(): Promise<void> {
-  for (const name of readdirSync(homesRoot)) {
-    const owner = homeName.exec(name)?.[1];
-    if (owner === undefined || isAlive(Number(owner))) continue;
+  const owners = readdirSync(homesRoot).flatMap((name) => homeName.exec(name)?.[1] ?? []);
+  for (const owner of new Set(owners)) {
+    if (isAlive(Number(owner))) continue;
     say(`removing what an earlier run left behind (${(await sweep(Number(owner))).length} things)`);
   }
 }
 
+/** A zombie is not: who should wait for it may be slow. */
 function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch {
     return false;
   }
@@ -101,6 +101,7 @@ export async function main(argv: string[]): Promise<number> {
     const gantry = await supply(await start("gantry", lacksGantry(), startGantry), busybox, five);
     if (typeof gantry !== "string") endings.push(gantry.cleanup);
     const lack = lacksDockerd();
+    if (lack === undefined) await sweepRules();
     if (lack === undefined) for (const name of mountControllers()) say(`mounted the cgroup controller ${name}`);
     const dockerd = await supply(await start("dockerd", lack, startDockerd), busybox, five);
     if (typeof dockerd !== "string") endings.push(dockerd.cleanup);

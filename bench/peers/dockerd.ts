@@ -7,12 +7,18 @@ import { cleanEnvironment, run } from "../../test/harness/run.ts";
 import { gantry } from "../../test/harness/server.ts";
 import { processes } from "../../test/harness/sweep.ts";
 import type { Engine } from "./engine.ts";
-import { removal } from "./rules.ts";
+import { removal, stale } from "./rules.ts";
 
 /** dockerd makes it where it finds none, outside its roots. */
 const keyFile = "/etc/docker/key.json";
 
 const save = async (): Promise<string> => (await run([program("iptables-save")])).stdout;
+
+/** Removes rules of a dockerd that was killed with its bench. */
+export async function sweepRules(): Promise<void> {
+  const commands = stale(await save(), (name) => existsSync(`/sys/class/net/${name}`));
+  if (commands !== "") await run([program("iptables-restore"), "--noflush"], { stdin: commands });
+}
 
 /** Rejects when it cannot be started. */
 export async function startDockerd(): Promise<Engine> {

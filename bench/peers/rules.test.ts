@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseSave, removal } from "./rules.ts";
+import { parseSave, removal, stale } from "./rules.ts";
 
 const before = `# a comment
 *filter
@@ -43,4 +43,13 @@ test("takes back rules, then chains, and nothing that was there", () => {
 
 test("leaves the chains when another dockerd uses them", () => {
   expect(removal(before, after.replace("-i gt1", "-i docker0"), "gt1")).toBe("");
+});
+
+test("finds rules of a bridge that is gone", () => {
+  const left = after.replaceAll("gt1", "gt00aaff");
+  expect(stale(left, () => true)).toBe("");
+  expect(stale(left, () => false)).toBe(
+    "*filter\n-D FORWARD -o gt00aaff -j DOCKER\nCOMMIT\n*nat\n-D DOCKER -i gt00aaff -j RETURN\nCOMMIT\n",
+  );
+  expect(stale(after, () => false)).toBe("");
 });

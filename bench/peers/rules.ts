@@ -45,3 +45,17 @@ export function removal(before: string, after: string, bridge: string): string {
     )
     .join("");
 }
+
+/**
+ * The same for what a bench that was killed left: rules that name an interface with a name of ours which is gone. The
+ * chains stay; they are empty.
+ */
+export function stale(save: string, exists: (name: string) => boolean): string {
+  const gone = (rule: string): boolean =>
+    [...rule.matchAll(/ -[io] (gt[0-9a-f]{6})(?= |$)/g)].some(([, name]) => !exists(name!));
+  return [...parseSave(save)]
+    .map(([name, { rules }]) => ({ name, rules: rules.filter(gone) }))
+    .filter(({ rules }) => rules.length > 0)
+    .map(({ name, rules }) => `*${name}\n${rules.map((rule) => `${rule.replace("-A", "-D")}\n`).join("")}COMMIT\n`)
+    .join("");
+}
