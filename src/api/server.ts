@@ -28,6 +28,8 @@ export interface ApiServerOptions {
   log: Log;
   /** Gantry's, for the `Server` header. */
   version: string;
+  /** Called at the begin of every request. */
+  activity?: () => void;
   limits?: {
     /** Of a JSON body; default 16 MiB. */
     bodyBytes?: number;
@@ -59,7 +61,7 @@ const routes: Route[] = [
   ...absentRoutes,
 ];
 
-export function createApiServer({ engine, log, version, limits = {} }: ApiServerOptions): ApiServer {
+export function createApiServer({ engine, log, version, activity, limits = {} }: ApiServerOptions): ApiServer {
   const router = createRouter(routes);
   const stopping = new AbortController();
   const connections = new Set<Connection>();
@@ -69,6 +71,7 @@ export function createApiServer({ engine, log, version, limits = {} }: ApiServer
 
   const handle = async (exchange: Exchange): Promise<void> => {
     const { head, response } = exchange;
+    activity?.();
     if (head.method === "OPTIONS") return response.empty(200);
     const found = router.find(head.method, head.path);
     const query = new URLSearchParams(head.query);

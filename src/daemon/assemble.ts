@@ -29,6 +29,7 @@ import { createContentStore } from "../storage/content/content-store.ts";
 import { openDatabase } from "../storage/database/database.ts";
 import { createOverlaySnapshots } from "../storage/snapshots/overlay/overlay.ts";
 import { built, commit, version } from "../version.ts";
+import { createIdle } from "./idle.ts";
 import { StartError } from "./instance.ts";
 import type { DaemonOptions } from "./options.ts";
 import { openSockets } from "./sockets.ts";
@@ -37,6 +38,9 @@ export interface Server {
   /** Answers what is under way; containers run on with live-restore, and are stopped without. */
   close(): Promise<void>;
 }
+
+/** Milliseconds without a request until the server counts as idle. */
+const quiet = 5000;
 
 const platform = { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" };
 
@@ -147,12 +151,14 @@ export async function assemble(options: DaemonOptions, log: Log): Promise<Server
     info: () => systemInfo(system),
     version: () => systemVersion(system),
   };
-  const api: ApiServer = createApiServer({ engine, log, version });
+  const idle = createIdle(quiet);
+  const api: ApiServer = createApiServer({ engine, log, version, activity: idle.touch });
   await openSockets(api, options, log);
   log.info(`API listens on ${options.hosts.join(", ")}`);
   return {
     async close() {
       closing = true;
+      idle.close();
       if (!options.liveRestore) await stopAll(parts, options.shutdownTimeout);
       await api.close(5000);
       for (const container of store.all()) await container.teardown;

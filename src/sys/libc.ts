@@ -138,6 +138,7 @@ type Call =
   | "sendto"
   | "recvfrom"
   | "renameat2"
+  | "madvise"
   | "openat"
   | "write"
   | "close"
@@ -214,6 +215,7 @@ const numbers: Record<Call, [x64: number, arm64: number]> = {
   sendto: [44, 206],
   recvfrom: [45, 207],
   renameat2: [316, 276],
+  madvise: [28, 233],
   openat: [257, 56],
   write: [1, 64],
   close: [3, 57],
