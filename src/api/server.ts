@@ -35,6 +35,8 @@ export interface ApiServerOptions {
     bodyBytes?: number;
     /** Of a request's head; default 1 MiB (X-Registry-Config). */
     headerBytes?: number;
+    /** How long a client that was sent everything may take to close its side; default 30 s. */
+    lingerMilliseconds?: number;
   };
 }
 
@@ -72,6 +74,7 @@ export function createApiServer({ engine, log, version, activity, limits = {} }:
   const handle = async (exchange: Exchange): Promise<void> => {
     const { head, response } = exchange;
     activity?.();
+    log.debug(`Calling ${head.method} ${head.path}`);
     if (head.method === "OPTIONS") return response.empty(200);
     const found = router.find(head.method, head.path);
     const query = new URLSearchParams(head.query);
@@ -98,6 +101,7 @@ export function createApiServer({ engine, log, version, activity, limits = {} }:
 
   const options = {
     headerBytes: limits.headerBytes ?? 1024 * 1024,
+    lingerMilliseconds: limits.lingerMilliseconds ?? 30_000,
     headers: {
       "Api-Version": `1.${newestVersion}`,
       "Docker-Experimental": "false",

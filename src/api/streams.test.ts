@@ -225,6 +225,28 @@ describe("attach", () => {
     expect(received + client.received.length).toBe(total + 8 * frames);
   });
 
+  test("a reader may take its time with the rest, but not with closing afterwards", async () => {
+    await harness.stop();
+    harness = await createHarness({ lingerMilliseconds: 50 });
+    const container = await create("c", ["flood", "600000"]);
+    const client = await attach("c", "stream=1&stdout=1");
+    client.socket.pause();
+    await post("/containers/c/start");
+    // Read no more than lets the process end, so that the last of it is still in the server.
+    while (container.running) {
+      client.socket.resume();
+      await Bun.sleep(1);
+      client.socket.pause();
+      await Bun.sleep(1);
+    }
+    await Bun.sleep(200);
+    client.socket.resume();
+    const length = unframe(await client.rest()).reduce((sum, [, text]) => sum + text.length, 0);
+    expect(length).toBe(600_000);
+    expect(client.closed).toBe(false);
+    await until(() => harness.server.connections === 0);
+  });
+
   test("clients that vanish leave no listener behind: before the start, and while output flows", async () => {
     const container = await create("c", ["flood", "20000000"]);
     const early = await attach("c");

@@ -16,6 +16,8 @@ export interface Exchange {
 
 export interface ConnectionOptions {
   headerBytes: number;
+  /** How long a client that was sent everything may take to close its side. */
+  lingerMilliseconds: number;
   /** Of every answer. */
   headers: Headers;
   /** Must answer, or throw before anything was sent: it is then answered for it. */
@@ -26,8 +28,6 @@ export interface ConnectionOptions {
 
 /** An unread body up to this is read away to keep the connection. */
 const drainBytes = 256 * 1024;
-/** How long a client that got everything may take to close its side. */
-const lingerMilliseconds = 30_000;
 
 export interface Connection {
   /** Nothing is under way. */
@@ -126,7 +126,7 @@ export function serveConnection(socket: Socket, options: ConnectionOptions, onCl
       idle = true;
     }
     idle = false;
-    await linger(socket, source);
+    linger(socket, source, options.lingerMilliseconds);
   };
   serve().catch(() => socket.destroy());
 
@@ -152,15 +152,20 @@ function refuse(socket: Socket, status: number, reason: string): void {
 }
 
 /**
- * Ends our side and throws away what still comes, so that a client which is sending gets the answer and no reset. It is
- * cut off when it does not close in turn.
+ * Ends our side and throws away what still comes, so that a client which is sending gets the answer and no reset. A client
+ * may read as slowly as it likes; one that has everything and does not close in turn is cut off.
  */
-async function linger(socket: Socket, source: ByteSource): Promise<void> {
+function linger(socket: Socket, source: ByteSource, milliseconds: number): void {
   if (socket.destroyed) return;
-  socket.end();
-  if (source.ended) return;
   source.discard();
-  const timer = setTimeout(() => socket.destroy(), lingerMilliseconds);
-  timer.unref();
+  let timer: NodeJS.Timeout | undefined;
   socket.on("close", () => clearTimeout(timer));
+  const flushed = () => {
+    if (socket.destroyed) return;
+    timer = setTimeout(() => socket.destroy(), milliseconds);
+    timer.unref();
+  };
+  if (socket.writableFinished) flushed();
+  else socket.on("finish", flushed);
+  socket.end();
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import net, { type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ApiServer, createApiServer } from "../server.ts";
+import { type ApiServer, type ApiServerOptions, createApiServer } from "../server.ts";
 import { createFakeEngine, type FakeEngine } from "./fake-engine.ts";
 
 export interface Harness {
@@ -34,7 +34,7 @@ export interface Answer {
   json: unknown;
 }
 
-export async function createHarness(limits: { bodyBytes?: number; headerBytes?: number } = {}): Promise<Harness> {
+export async function createHarness(limits: ApiServerOptions["limits"] = {}): Promise<Harness> {
   const directory = mkdtempSync(join(tmpdir(), "gantry-api-"));
   const path = join(directory, "api.sock");
   const engine = createFakeEngine();
