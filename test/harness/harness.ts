@@ -8,6 +8,7 @@
  *     test("lists nothing at first", async () => { expect((await server.docker(["ps", "-q"])).stdout).toBe(""); });
  *   });
  */
+export { type EventWatch, type ServerEvent, watchEvents } from "./events.ts";
 export {
   type BuiltImage,
   buildImage,
@@ -16,6 +17,8 @@ export {
   type ImageOptions,
   incompressibleImage,
 } from "./image.ts";
+export { type Client, clients, engineNeeds, type Lab, startLab } from "./lab.ts";
+export { type Live, live } from "./live.ts";
 export { type Peer, type PeerOptions, startPeer } from "./peer.ts";
 export { describeNeeding, find, lack, type Need, needing, program } from "./programs.ts";
 export { type Pty, pty } from "./pty.ts";

@@ -6,6 +6,7 @@ import { closeSync, existsSync, openSync, readFileSync, watch } from "node:fs";
 import { connect } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { type Home, makeHome } from "./home.ts";
+import { type Live, live } from "./live.ts";
 import { program } from "./programs.ts";
 import { type Pty, pty } from "./pty.ts";
 import { cleanEnvironment, type Result, type RunOptions, run } from "./run.ts";
@@ -35,6 +36,8 @@ export interface Server {
   docker(argv: string[], options?: RunOptions): Promise<Result>;
   /** Either client on a terminal. */
   terminal(client: "gantry" | "docker", argv: string[], options?: { rows?: number; columns?: number }): Pty;
+  /** Either client, running while the test talks to it. */
+  live(client: "gantry" | "docker", argv: string[]): Live;
   /** A request to the API, path with its leading slash. */
   request(path: string, init?: RequestInit): Promise<Response>;
   /** SIGTERM, and its end. Resolves with the exit code. */
@@ -127,6 +130,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     cli: (argv, runOptions) => run(command("gantry", argv), { env: clientEnvironment, ...runOptions }),
     docker: (argv, runOptions) => run(command("docker", argv), { env: clientEnvironment, ...runOptions }),
     terminal: (client, argv, size) => pty(command(client, argv), { env: clientEnvironment, ...size }),
+    live: (client, argv) => live(command(client, argv), { env: clientEnvironment }),
     request: (path, init) => fetch(`http://localhost${path}`, { ...init, unix: socket } as RequestInit),
     stop: () => end("SIGTERM"),
     kill9: async () => void (await end("SIGKILL")),
