@@ -4,7 +4,7 @@ import type { Descriptor, Digest, Platform } from "../storage/content/content.ts
 import { createAuthorizer } from "./auth/authorizer.ts";
 import { createTokens } from "./auth/tokens.ts";
 import { blobStream } from "./blob.ts";
-import { type Endpoint, embeddedEndpoint, endpointsOf, nameOf } from "./endpoint.ts";
+import { checkMirrors, type Endpoint, embeddedEndpoint, endpointsOf, nameOf } from "./endpoint.ts";
 import { invalidAnswer, pulling, RegistryError, refusal } from "./errors.ts";
 import { createFallback } from "./fallback.ts";
 import { createClient } from "./http/client.ts";
@@ -40,7 +40,9 @@ const defaultCertificates = "/etc/docker/certs.d";
 const maxDepth = 3;
 const maxRefusal = 64 << 10;
 
+/** Throws on mirrors that are not addresses. Makes no connection before it is asked for something. */
 export function createRegistry(options: RegistryOptions): Registry {
+  checkMirrors(options.mirrors);
   const limits: Limits = { ...defaultLimits, ...options.limits };
   const client = createClient({
     userAgent: options.userAgent,

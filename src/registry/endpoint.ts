@@ -23,7 +23,7 @@ const dockerHubUrl = "https://registry-1.docker.io";
 /** Never looked up: the embedded hub has no address. */
 const embeddedUrl = "http://embedded-hub.invalid";
 
-/** In the order in which they are tried. Throws on a mirror that is not an address. */
+/** In the order in which they are tried. Throws RegistryError. */
 export async function endpointsOf(domain: string, options: RegistryOptions): Promise<Endpoint[]> {
   if (domain !== dockerHub) return [await endpoint(domainUrl(domain), options)];
   if (options.hub?.mode === "only") return [embeddedEndpoint()];
@@ -71,9 +71,8 @@ function mirrorUrl(mirror: string): URL {
 async function endpoint(url: URL, options: RegistryOptions): Promise<Endpoint> {
   const plain: Endpoint = { origin: "registry", url, insecure: false, embedded: false, mirror: false };
   const host = bare(url.hostname);
-  if (options.insecure.includes(url.host) || options.insecure.includes(url.hostname)) {
-    return { ...plain, insecure: true };
-  }
+  // With its port, as dockerd takes it: a name alone is not every port of the host.
+  if (options.insecure.some((entry) => insecureName(entry) === url.host)) return { ...plain, insecure: true };
   const ranges = [...loopback, ...options.insecure.flatMap((entry) => parseRange(entry) ?? [])];
   if (parseRange(host)) return ranges.some((range) => inRange(host, range)) ? { ...plain, insecure: true } : plain;
   // Names that lead to an insecure range count too; only `localhost` can do so when no range was configured.
@@ -83,6 +82,21 @@ async function endpoint(url: URL, options: RegistryOptions): Promise<Endpoint> {
   const addresses = found.map((one) => one.address);
   const insecure = addresses.length > 0 && addresses.every((one) => ranges.some((range) => inRange(one, range)));
   return insecure ? { ...plain, insecure, addresses } : plain;
+}
+
+/** `HOST:443` and `host` are one to TLS; a scheme before it, which dockerd passes over too, says nothing. */
+function insecureName(entry: string): string {
+  const text = entry.replace(/^https?:\/\//, "");
+  try {
+    return new URL(`https://${text}`).host;
+  } catch {
+    return text;
+  }
+}
+
+/** Throws on what `mirrors` cannot be, with dockerd's `invalid mirror`. */
+export function checkMirrors(mirrors: string[]): void {
+  for (const mirror of mirrors) mirrorUrl(mirror);
 }
 
 const loopback: Range[] = [parseRange("127.0.0.0/8")!, parseRange("::1/128")!];

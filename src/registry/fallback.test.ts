@@ -160,6 +160,7 @@ describe("fallback", () => {
     ["too many requests", (_, r) => fail(r, 429, "TOOMANYREQUESTS", "too many")],
     ["nonsense", (_, r) => send(r, 200, "<html>")],
     ["a redirect to where nobody is", (_, r) => send(r, 307, "", { Location: "http://127.0.0.1:1/" })],
+    ["a redirect to a host that is not", (_, r) => send(r, 307, "", { Location: "http://nobody.invalid/" })],
     ["a cut", (request) => request.socket.destroy()],
   ];
   for (const [what, handler] of answers) {

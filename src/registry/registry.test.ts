@@ -390,7 +390,9 @@ describe("plain HTTP", () => {
     const through = { http: (await tunnelTo(port)).url, https: (await tunnelTo(port)).url };
     const named = labRegistry({ insecure: [`registry.test:${port}`], proxy: through });
     await resolve(`registry.test:${port}/a`, named);
-    const secure = labRegistry({ proxy: through });
+    const byName = labRegistry({ insecure: [`http://REGISTRY.test:${port}`], proxy: through });
+    await resolve(`registry.test:${port}/a`, byName);
+    const secure = labRegistry({ insecure: ["registry.test", "10.0.0.0/8"], proxy: through });
     expect((await refused(`registry.test:${port}/a`, secure)).message).toStartWith(
       `Get "https://registry.test:${port}/v2/": http: server gave HTTP response to HTTPS client`,
     );
@@ -406,6 +408,12 @@ describe("plain HTTP", () => {
 });
 
 describe("mirrors of Docker Hub", () => {
+  for (const mirror of ["nonsense", "ftp://a.test", "https://a.test/?x", ""]) {
+    test(`are refused when they are no address: ${JSON.stringify(mirror)}`, () => {
+      expect(() => labRegistry({ mirrors: [mirror] })).toThrow(/^invalid mirror: /);
+    });
+  }
+
   test("are tried in order; what fails gives way", async () => {
     const broken = await lab((_, response) => send(response, 500, ""));
     const empty = await lab((_, response) => fail(response, 404, "MANIFEST_UNKNOWN", "manifest unknown"));

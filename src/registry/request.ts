@@ -175,7 +175,7 @@ export function createRequester(
   async function redirected(asked: Asked, first: URL, authorization: Record<string, string>): Promise<Answer> {
     let url = first;
     for (let hops = 0; ; hops++) {
-      const answer = await send(asked, url, url.origin === first.origin ? authorization : {});
+      const answer = await send(asked, url, url.origin === first.origin ? authorization : {}, hops > 0);
       const { status } = answer;
       if (status !== 301 && status !== 302 && status !== 303 && status !== 307 && status !== 308) return answer;
       await drain(answer);
@@ -187,7 +187,12 @@ export function createRequester(
     }
   }
 
-  async function send(asked: Asked, url: URL, authorization: Record<string, string>): Promise<Answer> {
+  async function send(
+    asked: Asked,
+    url: URL,
+    authorization: Record<string, string>,
+    redirected: boolean,
+  ): Promise<Answer> {
     const { endpoint, signal } = asked;
     const method = asked.method ?? "GET";
     const connectTimeout = asked.connectTimeout ?? (endpoint.mirror ? limits.reach : undefined);
@@ -197,7 +202,7 @@ export function createRequester(
         if (!embedded) throw new Error("there is no embedded hub");
         return await embedded(new Request(url.href, { method, headers }), signal ? { signal } : {});
       }
-      const own = url.host === endpoint.url.host;
+      const own = url.hostname === endpoint.url.hostname;
       return await client({
         method,
         url,
@@ -208,7 +213,7 @@ export function createRequester(
         ...(signal ? { signal } : {}),
       });
     } catch (error) {
-      throw faultOf(error, asked, method, url);
+      throw faultOf(error, asked, method, url, redirected);
     }
   }
 }
@@ -282,17 +287,16 @@ export async function drain(answer: Answer): Promise<void> {
 }
 
 /** From a fault of the network to a RegistryError in Docker's words: `Get "https://host/v2/": …`. */
-export function faultOf(error: unknown, asked: Asked, method: string, url: URL): unknown {
+export function faultOf(error: unknown, asked: Asked, method: string, url: URL, redirected = false): unknown {
   if (error instanceof RegistryError) return error;
   const verb = method.charAt(0) + method.slice(1).toLowerCase();
   const about = pulling(asked.reference, nameOf(asked.endpoint));
-  const foreign = url.host !== asked.endpoint.url.host;
   // What Docker asks first, and so what its messages name.
-  const ping = `Get "${foreign ? shown(url) : `${url.origin}/v2/`}": `;
+  const ping = `Get "${redirected ? shown(url) : `${url.origin}/v2/`}": `;
   const full = `${verb} "${shown(url)}": `;
   if (error instanceof DialError) {
     // Behind a redirect the registry itself was reached: that is a fault like any other.
-    if (foreign) return new PassingError(`${ping}${error.message}${about}`, "other", 500);
+    if (redirected) return new PassingError(`${ping}${error.message}${about}`, "other", 500);
     return new UnreachableError(`${ping}${error.message}${about}`, error.reason);
   }
   if (error instanceof TlsError) {

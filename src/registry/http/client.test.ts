@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { authority, clientCertificate, clientKey } from "../lab/certificates.ts";
+import { createServer } from "node:tls";
+import { authority, clientCertificate, clientKey, serverCertificate, serverKey } from "../lab/certificates.ts";
 import { freePort, type Lab, type LabHandler, readAll, refusalOf, send, startLab, startRaw } from "../lab/lab.ts";
 import { type Client, createClient } from "./client.ts";
 import { ConnectionError } from "./connection.ts";
@@ -221,14 +222,16 @@ describe("a reader that is slow", () => {
   }
 });
 
+/** A folder with one registry's certificates. */
+function folderOf(host: string, files: Record<string, string>): string {
+  const folder = mkdtempSync(join(tmpdir(), "gantry-certificates-"));
+  folders.push(folder);
+  mkdirSync(join(folder, host));
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, host, name), content);
+  return folder;
+}
+
 describe("TLS", () => {
-  const folderOf = (host: string, files: Record<string, string>): string => {
-    const folder = mkdtempSync(join(tmpdir(), "gantry-certificates-"));
-    folders.push(folder);
-    mkdirSync(join(folder, host));
-    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, host, name), content);
-    return folder;
-  };
   const ok: LabHandler = (_, response) => send(response, 200, "ok");
 
   test("refuses an authority that nobody trusts", async () => {
@@ -315,6 +318,30 @@ describe("proxies", () => {
     const ask = client({ proxy: { https: proxy.url } });
     expect(await text(await ask({ url: new URL("https://registry.test/v2/"), insecure: true }))).toBe("through");
     expect(seen[0]).toBe("CONNECT registry.test:443 HTTP/1.1");
+  });
+
+  test("may have TLS of their own", async () => {
+    const target = await lab((_, response) => send(response, 200, "through"), { tls: true });
+    const proxy = createServer({ key: serverKey, cert: serverCertificate }, (socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => {
+        const onward = connect(target.port, "127.0.0.1");
+        onward.on("error", () => {});
+        socket.on("close", () => onward.destroy());
+        socket.write("HTTP/1.1 200 OK\r\n\r\n");
+        socket.pipe(onward);
+        onward.pipe(socket);
+      });
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    try {
+      const host = `localhost:${(proxy.address() as AddressInfo).port}`;
+      const certificates = folderOf(host, { "ca.crt": authority });
+      const ask = client({ certificates, proxy: { https: `https://${host}` } });
+      expect(await text(await ask({ url: new URL("https://registry.test/"), insecure: true }))).toBe("through");
+    } finally {
+      proxy.close();
+    }
   });
 
   test("that refuse are told apart from proxies that are not there", async () => {
