@@ -1,6 +1,6 @@
 /** What holds of every process of a container, whether it was run or executed: its limits, its filter, its group. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { LaunchError } from "./runtime.ts";
 import type { SpecInput } from "./spec/build.ts";
 import { input, type Lab, openLab, terminal } from "./testing/lab.ts";
@@ -233,6 +233,16 @@ describe("exec", () => {
       }
     }
   }, 20_000);
+
+  test("its supervisor that is killed is told as such, and it does not run on", async () => {
+    const { process } = await lab.exec(id, ["sleep", "1000"]);
+    const [execId] = readdirSync(`${lab.folder}/run/bundles/${id}/execs`);
+    const conmon = Number(readFileSync(`${lab.folder}/run/bundles/${id}/execs/${execId}/conmon.pid`, "utf8"));
+    globalThis.process.kill(conmon, "SIGKILL");
+    expect(await process.exit).toMatchObject({ code: 137, error: expect.stringContaining("conmon") });
+    while ((await lab.runtime.processes(id)).length > 1) await Bun.sleep(5);
+    expect(readdirSync(`${lab.folder}/run/bundles/${id}/execs`)).toEqual([]);
+  });
 
   test("it ends with its container", async () => {
     const other = await lab.create(["sleep", "1000"]);

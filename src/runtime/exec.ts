@@ -1,5 +1,8 @@
 /** One more process in a container: by a conmon of its own, in a folder of its own. */
+import { closeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { realtime } from "../sys/clock.ts";
+import { pidfdOpen, pidfdSendSignal } from "../sys/process.ts";
 import { connectSeqpacket } from "../sys/seqpacket.ts";
 import { type HeldAttachment, openAttachment } from "./attach/attachment.ts";
 import type { Bundles } from "./bundle/bundle.ts";
@@ -54,8 +57,10 @@ export async function startExec(options: ExecOptions): Promise<RunningProcess> {
     });
     if (attachment === undefined) throw new Error(`conmon opened no attach socket for exec ${launch.execId}`);
     const held = attachment;
+    const pidfd = openIfThere(pid);
     let ended = false;
-    const exit = awaitExit(code, held).finally(() => {
+    const exit = awaitExit(code, held, pidfd).finally(() => {
+      if (pidfd !== undefined) closeSync(pidfd);
       ended = true;
       bundles.removeExec(id, launch.execId);
     });
@@ -76,14 +81,32 @@ export async function startExec(options: ExecOptions): Promise<RunningProcess> {
   }
 }
 
-async function awaitExit(code: Promise<number>, attachment: HeldAttachment): Promise<Exit> {
+async function awaitExit(code: Promise<number>, attachment: HeldAttachment, pidfd: number | undefined): Promise<Exit> {
   const number = await code;
   const at = timestamp(realtime());
   attachment.drain();
   // conmon reports the code when the output is read to its end, and then ends itself.
-  await Promise.race([attachment.finished, Bun.sleep(5000)]);
+  await Promise.race([attachment.finished, sleep(5000, undefined, { ref: false })]);
   if (!attachment.ended) attachment.close();
-  return number < 0
-    ? { code: 137, at, oomKilled: false, error: "the supervisor of the exec (conmon) was killed" }
-    : { code: number & 255, at, oomKilled: false };
+  if (number >= 0) return { code: number & 255, at, oomKilled: false };
+  // Nobody reads what it prints any more, nor learns its end.
+  if (pidfd !== undefined) killIfThere(pidfd);
+  return { code: 137, at, oomKilled: false, error: "the supervisor of the exec (conmon) was killed" };
+}
+
+/** A short process may have ended, and been read by conmon, already. */
+function openIfThere(pid: number): number | undefined {
+  try {
+    return pidfdOpen(pid);
+  } catch {
+    return undefined;
+  }
+}
+
+function killIfThere(pidfd: number): void {
+  try {
+    pidfdSendSignal(pidfd, 9);
+  } catch {
+    // It ended meanwhile.
+  }
 }

@@ -1,5 +1,5 @@
 /** Bundles: a folder a container below the execution root, with its config.json, conmon's files and its execs. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { Spec } from "../spec/types.ts";
 
 /** What must be known of a container after a restart of the server, beside its config.json. */
@@ -79,9 +79,18 @@ export function openBundles(root: string): Bundles {
     },
     list: () => names(root),
     execs: (id) => names(`${path(id)}/execs`),
-    removeExec: (id, execId) => rmSync(execPath(id, execId), { recursive: true, force: true }),
-    remove: (id) => rmSync(path(id), { recursive: true, force: true }),
+    removeExec: (id, execId) => removeTree(execPath(id, execId)),
+    remove: (id) => removeTree(path(id)),
   };
+}
+
+/** rmSync takes a file that conmon removes at the same moment for the end of its work, and says nothing: look again. */
+function removeTree(folder: string): void {
+  for (let round = 0; round < 100; round++) {
+    rmSync(folder, { recursive: true, force: true });
+    if (!existsSync(folder)) return;
+  }
+  throw new Error(`${folder} cannot be removed: something keeps writing to it`);
 }
 
 function names(folder: string): string[] {

@@ -8,8 +8,8 @@ export interface DeviceGrant {
   rule: DeviceRule;
 }
 
-/** Kernel's 64-bit dev_t, as glibc's major() and minor() take it apart. */
-function numbers(rdev: number): { major: number; minor: number } {
+/** The kernel's 64-bit dev_t, as glibc's major() and minor() take it apart. */
+export function deviceNumbers(rdev: number): { major: number; minor: number } {
   const value = BigInt(rdev);
   return {
     major: Number(((value >> 8n) & 0xfffn) | ((value >> 32n) & 0xfffff000n)),
@@ -83,7 +83,7 @@ function nodeType(stats: Stats): "c" | "b" | undefined {
 }
 
 function grant(stats: Stats, type: "c" | "b", path: string, access: string): DeviceGrant {
-  const { major, minor } = numbers(stats.rdev);
+  const { major, minor } = deviceNumbers(stats.rdev);
   return {
     device: { type, path, major, minor, fileMode: stats.mode & 0o777, uid: stats.uid, gid: stats.gid },
     rule: { allow: true, type, major, minor, access },

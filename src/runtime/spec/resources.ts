@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { HostConfig } from "@docker/node-sdk";
+import { deviceNumbers } from "./devices.ts";
 import { SpecError } from "./errors.ts";
 import type { Resources, Throttle } from "./types.ts";
 
@@ -151,11 +152,7 @@ function blockDevice(path: string): { major: number; minor: number } {
   } catch (error) {
     throw new SpecError(`no block device at ${JSON.stringify(path)}: ${(error as Error).message}`);
   }
-  const value = BigInt(rdev);
-  return {
-    major: Number(((value >> 8n) & 0xfffn) | ((value >> 32n) & 0xfffff000n)),
-    minor: Number((value & 0xffn) | ((value >> 12n) & 0xffffff00n)),
-  };
+  return deviceNumbers(rdev);
 }
 
 /** `0-2,5`. */
