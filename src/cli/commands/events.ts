@@ -1,0 +1,51 @@
+import type { EventMessage } from "@docker/node-sdk";
+import { command } from "../command.ts";
+import { CliError } from "../errors.ts";
+import { filter, string } from "../flags/flag.ts";
+import { inspectFormatHelp } from "../format/help.ts";
+import { executed, parsed } from "../format/list.ts";
+import { encodeJson, fromJson } from "../format/template/template.ts";
+import { rfc3339Nano, timestamp } from "../format/time.ts";
+import { parseDuration } from "../format/units.ts";
+import { print } from "../output.ts";
+
+export default command({
+  usage: "[OPTIONS]",
+  aliases: "gantry system events, gantry events",
+  flags: {
+    filter: filter("Filter output based on conditions provided", { short: "f" }),
+    format: string(inspectFormatHelp),
+    since: string("Show all events created since timestamp"),
+    until: string("Stream events until this timestamp"),
+  },
+  arguments: { min: 0, max: 0 },
+  async run({ values, session }) {
+    const render = renderer(values.format);
+    const time = (name: "since" | "until") => {
+      try {
+        return timestamp(values[name], parseDuration);
+      } catch (error) {
+        throw new CliError(`invalid value for "${name}": ${(error as Error).message}`);
+      }
+    };
+    const events = session.client().events({ since: time("since"), until: time("until"), filters: values.filter });
+    for await (const event of events) print(render(event));
+    return 0;
+  },
+});
+
+function renderer(format: string): (event: EventMessage) => string {
+  if (format === "json") return encodeJson;
+  if (format === "") return line;
+  const template = parsed(format);
+  return (event) => executed(() => template.execute(fromJson(event), { missing: "error" }));
+}
+
+function line(event: EventMessage): string {
+  const { Type, Action, Actor, time = 0 } = event;
+  const nanoseconds = BigInt((event.timeNano as unknown as bigint | number | undefined) ?? 0);
+  const stamp = rfc3339Nano(nanoseconds === 0n ? BigInt(time) * 1_000_000_000n : nanoseconds);
+  const attributes = Object.entries(Actor?.Attributes ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const details = attributes.map(([key, value]) => `${key}=${value}`).join(", ");
+  return `${stamp} ${Type} ${Action} ${Actor?.ID}${details === "" ? "" : ` (${details})`}`;
+}

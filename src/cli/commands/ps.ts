@@ -1,0 +1,107 @@
+import type { ContainerSummary } from "@docker/node-sdk";
+import { command } from "../command.ts";
+import { portsText } from "../container/ports-text.ts";
+import { bool, filter, int, string } from "../flags/flag.ts";
+import { formatHelp } from "../format/help.ts";
+import { ellipsis, goQuote, type ListShape, labelText, printList, shortId } from "../format/list.ts";
+import { goTime } from "../format/time.ts";
+import { ago, decimalSize } from "../format/units.ts";
+
+export default command({
+  usage: "[OPTIONS]",
+  aliases: "gantry container ls, gantry container list, gantry container ps, gantry ps",
+  flags: {
+    all: bool("Show all containers (default shows just running)", { short: "a" }),
+    filter: filter("Filter output based on conditions provided", { short: "f" }),
+    format: string(formatHelp),
+    last: int("Show n last created containers (includes all states)", { short: "n", default: -1 }),
+    latest: bool("Show the latest created container (includes all states)", { short: "l" }),
+    "no-trunc": bool("Don't truncate output"),
+    quiet: bool("Only display container IDs", { short: "q" }),
+    size: bool("Display total file sizes", { short: "s" }),
+  },
+  arguments: { min: 0, max: 0 },
+  async run({ values, given, session }) {
+    const format = values.format || (values.quiet ? "" : (session.config().psFormat ?? ""));
+    // Sizes are measured, which takes the server long: only when they are shown.
+    const size = given.has("size") ? values.size : /\.Size\b/.test(format);
+    const last = values.latest && values.last === -1 ? 1 : values.last;
+    const containers = await session.client().containers.list({
+      all: values.all,
+      ...(last > 0 ? { limit: last } : {}),
+      size,
+      filters: values.filter,
+    });
+    printList(containers, shape(!values["no-trunc"], values.size), { format, quiet: values.quiet });
+    return 0;
+  },
+});
+
+function shape(truncate: boolean, size: boolean): ListShape<ContainerSummary> {
+  return {
+    type: "*formatter.ContainerContext",
+    headings: {
+      ID: "CONTAINER ID",
+      Names: "NAMES",
+      Image: "IMAGE",
+      Command: "COMMAND",
+      CreatedAt: "CREATED AT",
+      RunningFor: "CREATED",
+      Ports: "PORTS",
+      State: "STATE",
+      Status: "STATUS",
+      Size: "SIZE",
+      Labels: "LABELS",
+      Mounts: "MOUNTS",
+      LocalVolumes: "LOCAL VOLUMES",
+      Networks: "NETWORKS",
+      Platform: "PLATFORM",
+    },
+    table: `{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}${size ? "\t{{.Size}}" : ""}`,
+    quiet: "ID",
+    fields: (container) => {
+      const mounts = container.Mounts ?? [];
+      const labels = container.Labels ?? {};
+      return {
+        ID: truncate ? shortId(container.Id ?? "") : container.Id,
+        Names: names(container.Names ?? [], truncate),
+        Image: image(container, truncate),
+        Command: goQuote(truncate ? ellipsis(container.Command ?? "", 20) : (container.Command ?? "")),
+        CreatedAt: goTime(container.Created ?? 0),
+        RunningFor: ago(container.Created ?? 0),
+        Ports: portsText(container.Ports),
+        State: container.State,
+        Status: container.Status,
+        Size: sizeText(container),
+        Labels: labelText(labels),
+        Label: (name: unknown) => (Object.hasOwn(labels, String(name)) ? labels[String(name)] : ""),
+        Mounts: mounts
+          .map(({ Name, Source }) => Name || Source || "")
+          .map((name) => (truncate ? ellipsis(name, 15) : name))
+          .join(","),
+        LocalVolumes: String(mounts.filter(({ Driver }) => Driver === "local").length),
+        Networks: Object.keys(container.NetworkSettings?.Networks ?? {}).join(","),
+        Platform: null,
+      };
+    },
+  };
+}
+
+/** Without the leading slash; names that links give are left out of a short table. */
+function names(all: readonly string[], truncate: boolean): string {
+  const plain = all.map((name) => name.replace(/^\//, ""));
+  return (truncate ? plain.filter((name) => !name.includes("/")) : plain).join(",");
+}
+
+function image({ Image = "", ImageID = "" }: ContainerSummary, truncate: boolean): string {
+  if (Image === "") return "<no image>";
+  if (!truncate) return Image;
+  if (shortId(ImageID) === shortId(Image)) return shortId(ImageID);
+  const at = Image.indexOf("@");
+  return at < 0 ? Image : Image.slice(0, at);
+}
+
+function sizeText({ SizeRw, SizeRootFs }: ContainerSummary): string {
+  const own = decimalSize(SizeRw ?? 0, 3);
+  return SizeRootFs ? `${own} (virtual ${decimalSize(SizeRootFs, 3)})` : own;
+}

@@ -1,0 +1,14 @@
+import { command } from "../command.ts";
+import { each } from "../each.ts";
+
+export default command({
+  usage: "CONTAINER [CONTAINER...]",
+  aliases: "gantry container unpause, gantry unpause",
+  flags: {},
+  arguments: { min: 1 },
+  run: ({ session, arguments: refs }) =>
+    each(refs, async (ref) => {
+      await session.client().containers.unpause(ref);
+      return undefined;
+    }),
+});
