@@ -2,47 +2,15 @@
  * A program that writes a text to standard output and ends: a static ELF executable, written byte for byte, so that the
  * image needs no compiler and every byte of it can be explained.
  */
+import { type Architecture, little, makeExecutable } from "../../../sys/elf.ts";
 
-export type Architecture = "amd64" | "arm64";
-
-/** System V ABI, "ELF Header": 64 bytes, then one program header of 56. */
-const headSize = 64 + 56;
-const base = 0x400000;
-const machines: Record<Architecture, { number: number; page: number }> = {
-  amd64: { number: 62, page: 0x1000 },
-  // Kernels for arm64 may have pages of 64 KiB.
-  arm64: { number: 183, page: 0x10000 },
-};
+export type { Architecture };
 
 /** Exits with 0 when all of `text` (1 to 65535 bytes) was written, else with 1. Goes on after a short write. */
 export function makeProgram(architecture: Architecture, text: Uint8Array): Uint8Array {
   if (text.length === 0 || text.length > 0xffff) throw new RangeError(`${text.length} bytes are not 1 to 65535`);
   const code = architecture === "amd64" ? amd64(text.length) : arm64(text.length);
-  const { number, page } = machines[architecture];
-  const size = headSize + code.length + text.length;
-  const bytes = new Uint8Array(size);
-  const view = new DataView(bytes.buffer);
-  // 64 bits, little-endian, version 1, no particular system
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0]);
-  view.setUint16(16, 2, true); // e_type: ET_EXEC
-  view.setUint16(18, number, true); // e_machine
-  view.setUint32(20, 1, true); // e_version
-  view.setBigUint64(24, BigInt(base + headSize), true); // e_entry
-  view.setBigUint64(32, 64n, true); // e_phoff
-  view.setUint16(52, 64, true); // e_ehsize
-  view.setUint16(54, 56, true); // e_phentsize
-  view.setUint16(56, 1, true); // e_phnum
-  view.setUint16(58, 64, true); // e_shentsize
-  view.setUint32(64, 1, true); // p_type: PT_LOAD
-  view.setUint32(68, 5, true); // p_flags: read and execute
-  view.setBigUint64(80, BigInt(base), true); // p_vaddr; p_offset is 0: the whole file
-  view.setBigUint64(88, BigInt(base), true); // p_paddr
-  view.setBigUint64(96, BigInt(size), true); // p_filesz
-  view.setBigUint64(104, BigInt(size), true); // p_memsz
-  view.setBigUint64(112, BigInt(page), true); // p_align
-  bytes.set(code, headSize);
-  bytes.set(text, headSize + code.length);
-  return bytes;
+  return makeExecutable(architecture, Uint8Array.from([...code, ...text]));
 }
 
 /** Linux on x86-64: number in rax, arguments in rdi, rsi, rdx; write is 1, exit 60. */
@@ -88,10 +56,3 @@ function arm64(length: number): Uint8Array {
   ];
   return Uint8Array.from(words.flatMap(little));
 }
-
-const little = (value: number): number[] => [
-  value & 255,
-  (value >> 8) & 255,
-  (value >> 16) & 255,
-  (value >>> 24) & 255,
-];
