@@ -1,16 +1,21 @@
 /** How a command ends that did not do its work: what is printed, and the exit code. */
 
-/** `message` is printed as it is, after `gantry: ` when `named`, with the hint to --help when `help`. */
+/**
+ * `message` is printed as it is, after `gantry: ` when `named`, with the hint to --help when `help`. `final`: no caller
+ * adds to it.
+ */
 export class CliError extends Error {
   readonly status: number;
   readonly named: boolean;
   readonly help: boolean;
-  constructor(message: string, { status = 1, named = false, help = false } = {}) {
+  readonly final: boolean;
+  constructor(message: string, { status = 1, named = false, help = false, final = false } = {}) {
     super(message);
     this.name = "CliError";
     this.status = status;
     this.named = named;
     this.help = help;
+    this.final = final;
   }
 }
 

@@ -7,7 +7,7 @@ import { common, type Entry, type External, type Group, groups, plain } from "./
 import { CliError, ExitError, FlagError } from "./errors.ts";
 import { bool, list, string } from "./flags/flag.ts";
 import { parseFlags } from "./flags/parse.ts";
-import { printError } from "./output.ts";
+import { printError, write, writeError } from "./output.ts";
 import { openSession } from "./session.ts";
 
 export const globalFlags = {
@@ -57,7 +57,7 @@ async function dispatch(argv: readonly string[], options: CliOptions): Promise<n
     return 0;
   }
   if (!["debug", "info", "warn", "error", "fatal", "trace", "panic"].includes(values["log-level"])) {
-    throw new CliError(`unable to parse logging level: ${values["log-level"]}`, { status: 125 });
+    throw new CliError(`Unable to parse logging level: ${values["log-level"]}`);
   }
   const [name, ...after] = rest;
   if (name === undefined) return showHelp([], options);
@@ -92,7 +92,9 @@ async function dispatch(argv: readonly string[], options: CliOptions): Promise<n
 async function runGroup(name: string, group: Group, argv: string[], session: Session, options: CliOptions) {
   const { rest, help } = parseFlagsOf([name], argv);
   const [sub, ...after] = rest;
-  if (help || sub === undefined || sub === "help") return showHelp([name, ...(sub === "help" ? after : [])], options);
+  // Docker's: who names no command did something wrong, though not so wrong that scripts are to notice.
+  if (sub === undefined) return showHelp([name], options, help ? write : writeError);
+  if (help || sub === "help") return showHelp([name, ...(sub === "help" ? after : [])], options);
   const found = findIn(group, sub);
   if (found === undefined) throw await unknownCommand([name], sub, options);
   return runCommand(found.entry, `${name} ${found.name}`, after, session);
@@ -120,7 +122,6 @@ async function runCommand(entry: Entry, name: string, argv: string[], session: S
     const { values, given, rest, help } = parseFlags(command.flags, argv, command.interspersed ?? true);
     if (help) {
       const { commandHelp } = await import("./help.ts");
-      const { write } = await import("./output.ts");
       write(commandHelp(name, entry.summary, command));
       return 0;
     }
@@ -169,10 +170,9 @@ async function unknownCommand(path: string[], name: string, options: CliOptions)
   return new CliError(lines.join("\n\n"), { named: true });
 }
 
-async function showHelp(path: string[], options: CliOptions): Promise<number> {
+async function showHelp(path: string[], options: CliOptions, show = write): Promise<number> {
   const { helpFor } = await import("./help.ts");
-  const { write } = await import("./output.ts");
-  write(await helpFor(path, options.external ?? {}));
+  show(await helpFor(path, options.external ?? {}));
   return 0;
 }
 

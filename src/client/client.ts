@@ -177,7 +177,7 @@ export function createClient(options: TransportOptions): Client {
     await (await request(method, path, query === undefined ? {} : { query })).text();
   };
   const container = (ref: string) => `/containers/${encodeURIComponent(ref)}`;
-  const image = (ref: string) => `/images/${ref.split("/").map(encodeURIComponent).join("/")}`;
+  const image = imagePath;
   const volume = (name: string) => `/volumes/${encodeURIComponent(name)}`;
 
   return {
@@ -263,6 +263,10 @@ export function createClient(options: TransportOptions): Client {
     close: () => transport.close(),
   };
 }
+
+/** `/images/NAME`: slashes, colons and at-signs of a name stand in the path as they are. */
+export const imagePath = (ref: string): string =>
+  `/images/${encodeURIComponent(ref).replace(/%2F/g, "/").replace(/%3A/g, ":").replace(/%40/g, "@")}`;
 
 /** As the API takes them (since 1.22): `{"label": {"a": true}}`. */
 export function encodeFilters(filters: Filters | undefined): string | undefined {

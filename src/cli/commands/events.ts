@@ -4,7 +4,7 @@ import { CliError } from "../errors.ts";
 import { filter, string } from "../flags/flag.ts";
 import { inspectFormatHelp } from "../format/help.ts";
 import { executed, parsed } from "../format/list.ts";
-import { encodeJson, fromJson } from "../format/template/template.ts";
+import { encodeJson, fromJson, Struct } from "../format/template/template.ts";
 import { rfc3339Nano, timestamp } from "../format/time.ts";
 import { parseDuration } from "../format/units.ts";
 import { print } from "../output.ts";
@@ -25,7 +25,7 @@ export default command({
       try {
         return timestamp(values[name], parseDuration);
       } catch (error) {
-        throw new CliError(`invalid value for "${name}": ${(error as Error).message}`);
+        throw new CliError((error as Error).message);
       }
     };
     const events = session.client().events({ since: time("since"), until: time("until"), filters: values.filter });
@@ -37,9 +37,35 @@ export default command({
 function renderer(format: string): (event: EventMessage) => string {
   if (format === "json") return encodeJson;
   if (format === "") return line;
-  const template = parsed(format);
-  return (event) => executed(() => template.execute(fromJson(event), { missing: "error" }));
+  const failure = { parsing: "Error parsing format: ", executing: "Error parsing format: ", status: 64 };
+  const template = parsed(format, failure);
+  const render = (event: EventMessage) => {
+    const fields = fromJson(event) as Record<string, unknown>;
+    return executed(() => template.execute(new Struct("*events.Message", fields)), failure);
+  };
+  try {
+    render(noEvent);
+  } catch (error) {
+    throw error instanceof CliError ? new CliError(error.message, { status: failure.status }) : error;
+  }
+  return render;
 }
+
+/** A field that is not there is told before the first event. */
+const noEvent = {
+  Type: "",
+  Action: "",
+  Actor: { ID: "", Attributes: {} },
+  scope: "",
+  time: 0,
+  timeNano: 0,
+  status: "",
+  id: "",
+  from: "",
+  Status: "",
+  ID: "",
+  From: "",
+} as unknown as EventMessage;
 
 function line(event: EventMessage): string {
   const { Type, Action, Actor, time = 0 } = event;

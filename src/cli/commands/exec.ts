@@ -26,7 +26,6 @@ export default command({
     const detachKeys = values["detach-keys"] || session.config().detachKeys || "";
     const attach = !values.detach;
     const streams = attach ? await import("../streams/session.ts") : undefined;
-    streams?.checkTerminal(values.interactive, values.tty);
     const size = values.tty ? await streams?.ownSize() : undefined;
     const id = await execs.create(container, {
       Cmd: command,
@@ -41,6 +40,7 @@ export default command({
       ...(detachKeys === "" ? {} : { DetachKeys: detachKeys }),
       ...(size === undefined ? {} : { ConsoleSize: [size.rows, size.columns] }),
     });
+    streams?.checkTerminal(values.interactive, values.tty);
     if (id === "") throw new CliError("exec ID empty");
     if (streams === undefined) {
       await execs.startDetached(id, { tty: values.tty });

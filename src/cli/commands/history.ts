@@ -5,6 +5,7 @@ import { formatHelp } from "../format/help.ts";
 import { ellipsis, type ListShape, printList, shortId } from "../format/list.ts";
 import { rfc3339 } from "../format/time.ts";
 import { ago, decimalSize } from "../format/units.ts";
+import { platformJson } from "../images/platform.ts";
 
 export default command({
   usage: "[OPTIONS] IMAGE",
@@ -18,11 +19,8 @@ export default command({
   },
   arguments: { min: 1, max: 1 },
   async run({ values, session, arguments: [image = ""] }) {
-    const { platform } = values;
-    const [os = "", architecture = "", variant] = platform.split("/");
-    const query =
-      platform === "" ? {} : { platform: JSON.stringify({ os, architecture, ...(variant && { variant }) }) };
-    const items = await session.client().images.history(image, query);
+    const platform = platformJson(values.platform);
+    const items = await session.client().images.history(image, { platform });
     printList(items, shape(!values["no-trunc"], values.human), { format: values.format, quiet: values.quiet });
     return 0;
   },
@@ -30,7 +28,7 @@ export default command({
 
 function shape(truncate: boolean, human: boolean): ListShape<HistoryResponseItem> {
   return {
-    type: "*formatter.historyContext",
+    type: "*image.historyContext",
     headings: {
       ID: "IMAGE",
       CreatedSince: "CREATED",

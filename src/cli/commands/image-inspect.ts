@@ -1,6 +1,7 @@
 import { command } from "../command.ts";
 import { string } from "../flags/flag.ts";
 import { inspectFormatHelp } from "../format/help.ts";
+import { platformJson } from "../images/platform.ts";
 import { inspectEach } from "../inspect/inspect.ts";
 import { lookUp } from "../inspect/kinds.ts";
 
@@ -16,9 +17,7 @@ If the image or the server is not multi-platform capable, the command will error
   },
   arguments: { min: 1 },
   run({ values, session, arguments: refs }) {
-    const [os = "", architecture = "", variant] = values.platform.split("/");
-    const platform =
-      values.platform === "" ? "" : JSON.stringify({ os, architecture, ...(variant ? { variant } : {}) });
+    const platform = platformJson(values.platform);
     return inspectEach(refs, values.format, (ref) => lookUp(session.client(), "image", ref, { platform }));
   },
 });

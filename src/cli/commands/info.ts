@@ -47,7 +47,7 @@ export default command({
       }
     }
     if (failure === undefined) return 0;
-    printError(describe(failure));
+    printError(`${values.format === "" ? "ERROR: " : ""}${describe(failure)}`);
     if (failure instanceof CliError) return failure.status;
     if (values.format === "") printError("errors pretty printing info");
     return 1;
@@ -58,7 +58,8 @@ async function formatted(format: string, info: Record<string, unknown>): Promise
   const { encodeJson, fromJson, Struct } = await import("../format/template/template.ts");
   const { executed, parsed } = await import("../format/list.ts");
   if (format === "json") return encodeJson(info);
-  const template = parsed(format);
+  const failure = { parsing: "template parsing error: ", executing: "", status: 64 };
+  const template = parsed(format, failure);
   const fields = fromJson(info) as Record<string, unknown>;
   return executed(() => template.execute(new Struct("system.dockerInfo", fields)));
 }

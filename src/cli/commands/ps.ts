@@ -3,7 +3,8 @@ import { command } from "../command.ts";
 import { portsText } from "../container/ports-text.ts";
 import { bool, filter, int, string } from "../flags/flag.ts";
 import { formatHelp } from "../format/help.ts";
-import { ellipsis, goQuote, type ListShape, labelText, printList, shortId } from "../format/list.ts";
+import { ellipsis, executed, goQuote, type ListShape, labelText, parsed, printList, shortId } from "../format/list.ts";
+import { Struct } from "../format/template/template.ts";
 import { goTime } from "../format/time.ts";
 import { ago, decimalSize } from "../format/units.ts";
 
@@ -23,6 +24,7 @@ export default command({
   arguments: { min: 0, max: 0 },
   async run({ values, given, session }) {
     const format = values.format || (values.quiet ? "" : (session.config().psFormat ?? ""));
+    checkTemplate(format);
     // Sizes are measured, which takes the server long: only when they are shown.
     const size = given.has("size") ? values.size : /\.Size\b/.test(format);
     const last = values.latest && values.last === -1 ? 1 : values.last;
@@ -36,6 +38,17 @@ export default command({
     return 0;
   },
 });
+
+/** Before the server is asked: a template that cannot be used is refused also where no container would show it. */
+function checkTemplate(format: string): void {
+  if (format === "" || format === "json" || format === "table") return;
+  const failure = { parsing: "failed to parse template: ", executing: "failed to execute template: ", status: 1 };
+  const { type, fields } = shape(true, false);
+  const template = parsed(format, failure);
+  executed(() => template.execute(new Struct(type, fields(noContainer))), failure);
+}
+
+const noContainer = { Names: [], Ports: [], Mounts: [], Labels: {} } as ContainerSummary;
 
 function shape(truncate: boolean, size: boolean): ListShape<ContainerSummary> {
   return {

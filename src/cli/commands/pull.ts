@@ -1,6 +1,7 @@
 import { command } from "../command.ts";
 import { CliError } from "../errors.ts";
 import { bool, string } from "../flags/flag.ts";
+import { checkPlatform } from "../images/platform.ts";
 import { pullImage } from "../images/pull.ts";
 import { canonicalString, parseReference, withDefaultTag } from "../images/reference.ts";
 import { print } from "../output.ts";
@@ -24,7 +25,14 @@ export default command({
     if (all && named) throw new CliError("tag can't be used with --all-tags/-a");
     const reference = all ? given : withDefaultTag(given);
     if (!all && !named && !values.quiet) print("Using default tag: latest");
-    await pullImage({ session, reference, all, platform: values.platform, output: 1, quiet: values.quiet });
+    await pullImage({
+      session,
+      reference,
+      all,
+      platform: checkPlatform(values.platform),
+      output: 1,
+      quiet: values.quiet,
+    });
     print(canonicalString(reference));
     return 0;
   },

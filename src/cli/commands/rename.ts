@@ -1,4 +1,5 @@
 import { command } from "../command.ts";
+import { describe } from "../describe.ts";
 import { CliError } from "../errors.ts";
 
 export default command({
@@ -9,7 +10,11 @@ export default command({
   async run({ session, arguments: [container = "", name = ""] }) {
     const [from, to] = [container.trim(), name.trim()];
     if (from === "" || to === "") throw new CliError("Error: Neither old nor new names may be empty");
-    await session.client().containers.rename(from, to);
+    try {
+      await session.client().containers.rename(from, to);
+    } catch (error) {
+      throw new CliError(`${describe(error)}\nError: failed to rename container named ${from}`);
+    }
     return 0;
   },
 });

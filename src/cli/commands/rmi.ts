@@ -3,6 +3,7 @@ import { command } from "../command.ts";
 import { describe } from "../describe.ts";
 import { CliError } from "../errors.ts";
 import { bool, strings } from "../flags/flag.ts";
+import { platformJson } from "../images/platform.ts";
 import { print, printError } from "../output.ts";
 
 export default command({
@@ -40,10 +41,3 @@ export default command({
     return 0;
   },
 });
-
-function platformJson(text: string): string {
-  const [os = "", architecture = "", variant] = text.split("/");
-  if (os === "" || architecture === "")
-    throw new CliError(`invalid platform: ${JSON.stringify(text)}: want os/arch[/variant]`);
-  return JSON.stringify({ os, architecture, ...(variant ? { variant } : {}) });
-}

@@ -43,7 +43,7 @@ async function run(invocation: Invocation<typeof flags>): Promise<number> {
   });
   if (values.detach) {
     if (values.attach.length > 0) {
-      throw new CliError("conflicting options: cannot specify both --attach and --detach", { status: 125 });
+      throw new CliError("conflicting options: cannot specify both --attach and --detach", { final: true });
     }
     Object.assign(request, { AttachStdin: false, AttachStdout: false, AttachStderr: false, StdinOnce: false });
   }
@@ -131,6 +131,6 @@ async function checkKeys(text: string): Promise<void> {
   try {
     parseDetachKeys(text);
   } catch (error) {
-    throw new CliError(`invalid detach keys (${text}): ${(error as Error).message}`, { status: 125 });
+    throw new CliError(`invalid detach keys (${text}): ${(error as Error).message}`);
   }
 }

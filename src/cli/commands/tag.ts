@@ -1,6 +1,6 @@
 import { command } from "../command.ts";
 import { CliError } from "../errors.ts";
-import { familiarName, parseReference } from "../images/reference.ts";
+import { fullName, parseReference } from "../images/reference.ts";
 
 export default command({
   usage: "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
@@ -9,7 +9,7 @@ export default command({
   arguments: { min: 2, max: 2 },
   async run({ session, arguments: [source = "", target = ""] }) {
     const reference = targetReference(target);
-    await session.client().images.tag(source, familiarName(reference), reference.tag ?? "latest");
+    await session.client().images.tag(source, fullName(reference), reference.tag ?? "latest");
     return 0;
   },
 });

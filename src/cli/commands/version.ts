@@ -85,7 +85,8 @@ async function formatted(format: string, client: ClientVersion, server: SystemVe
   const { executed, parsed } = await import("../format/list.ts");
   const data = { Client: client, Server: server ?? null };
   if (format === "json") return encodeJson(data);
-  const template = parsed(format);
+  const failure = { parsing: "template parsing error: ", executing: "", status: 64, name: "version" };
+  const template = parsed(format, failure);
   return executed(() =>
     template.execute(new Struct("system.versionInfo", { Client: client, Server: fromJson(data.Server) })),
   );

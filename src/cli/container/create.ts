@@ -5,6 +5,7 @@ import { ApiError } from "../../client/client.ts";
 import { compareVersions } from "../../client/transport.ts";
 import type { Session } from "../command.ts";
 import { CliError } from "../errors.ts";
+import { checkPlatform } from "../images/platform.ts";
 import { familiarString, isIdentifier, parseReference, withDefaultTag } from "../images/reference.ts";
 import { printError } from "../output.ts";
 
@@ -28,7 +29,8 @@ export interface Created {
 
 /** Throws ApiError, and Error or CliError for what is wrong on our side. */
 export async function createContainer(options: CreateOptions): Promise<Created> {
-  const { session, request, name, platform, pull, quiet, cidfile } = options;
+  const { session, request, name, pull, quiet, cidfile } = options;
+  const platform = checkPlatform(options.platform);
   if (pull !== "" && pull !== "always" && pull !== "missing" && pull !== "never") {
     throw new CliError(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`);
   }
@@ -36,7 +38,7 @@ export async function createContainer(options: CreateOptions): Promise<Created> 
   const reference = isIdentifier(image) ? undefined : withDefaultTag(parseReference(image));
   const file = cidfile === "" ? undefined : openCidFile(cidfile);
   const client = session.client();
-  await checkVersion(options);
+  await adapt(options);
   const query = { ...(name === "" ? {} : { name }), ...(platform === "" ? {} : { platform }) };
   const fetchImage = async () => {
     const { pullImage } = await import("../images/pull.ts");
@@ -84,8 +86,13 @@ function openCidFile(path: string): number {
   }
 }
 
-async function checkVersion({ session, needs }: CreateOptions): Promise<void> {
-  if (needs.length === 0) return;
+/**
+ * What depends on the server's age costs a request more, so only those ask who use it: flags that an older server would
+ * ignore are refused, and what a newer one no longer takes is left out.
+ */
+async function adapt({ session, needs, request }: CreateOptions): Promise<void> {
+  const limits = request.HostConfig as { KernelMemory?: number } | undefined;
+  if (needs.length === 0 && request.MacAddress === undefined && limits?.KernelMemory === undefined) return;
   const { transport } = session.client();
   const answer = await transport.request("HEAD", "/_ping");
   await answer.text();
@@ -93,13 +100,18 @@ async function checkVersion({ session, needs }: CreateOptions): Promise<void> {
   if (server === undefined) return;
   for (const { flag, version } of needs) {
     if (compareVersions(server, version) >= 0) continue;
-    throw new CliError(`"--${flag}" requires API version ${version}, but the Docker daemon API version is ${server}`);
+    throw new CliError(`"--${flag}" requires API version ${version}, but the Docker daemon API version is ${server}`, {
+      final: true,
+    });
   }
+  if (compareVersions(server, "1.44") >= 0) delete request.MacAddress;
+  if (compareVersions(server, "1.42") >= 0) delete limits?.KernelMemory;
 }
+
+const since: Record<string, string> = { annotation: "1.43", "health-start-interval": "1.44" };
 
 /** The flags that came with a version of the API, of those that were given. */
 export function neededVersions(given: ReadonlySet<string>): { flag: string; version: string }[] {
-  const since: Record<string, string> = { annotation: "1.43", "health-start-interval": "1.44" };
   return Object.entries(since)
     .filter(([flag]) => given.has(flag))
     .map(([flag, version]) => ({ flag, version }));

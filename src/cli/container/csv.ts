@@ -25,7 +25,7 @@ export function csvFields(text: string): string[] {
       const comma = text.indexOf(",", at);
       const value = text.slice(at, comma < 0 ? undefined : comma);
       const bare = value.indexOf('"');
-      if (bare >= 0) throw new Error(`parse error on line 1, column ${at + bare + 1}: bare " in non-quoted field`);
+      if (bare >= 0) throw new Error(`parse error on line 1, column ${at + bare + 1}: bare " in non-quoted-field`);
       fields.push(value);
       at += value.length;
     }

@@ -10,7 +10,7 @@ const notFound = 127;
 /** 127 when the command is not there, 126 when it cannot be executed, else 125: by the server's words, as Docker does. */
 export function runFailure(error: unknown): CliError | ExitError {
   if (error instanceof ExitError) return error;
-  if (error instanceof CliError && error.named) return error;
+  if (error instanceof CliError && (error.named || error.final)) return error;
   const message = describe(error);
   const status = error instanceof ConnectError ? engine : statusOf(message);
   return new CliError(message, { status, named: true, help: true });

@@ -73,7 +73,8 @@ export const cpus = (help: string): Flag<number> =>
     { type: "decimal" },
     () => 0,
     (text) => {
-      const parts = /^([+-]?)(\d*)(?:\.(\d*))?(?:\/(\d+))?$/.exec(text);
+      const plain = /^[+-]?[\d.]+e[+-]?\d{1,2}$/i.test(text) ? Number(text).toFixed(9) : text;
+      const parts = /^([+-]?)(\d*)(?:\.(\d*))?(?:\/(\d+))?$/.exec(plain);
       if (parts === null || !/\d/.test(text) || (parts[3] !== undefined && parts[4] !== undefined)) {
         throw new Error(`failed to parse ${text} as a rational number`);
       }

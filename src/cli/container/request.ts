@@ -67,6 +67,7 @@ export function containerRequest(options: RequestOptions): ContainerCreateReques
     ...flags,
     "network-alias": [...flags["network-alias"], ...flags["net-alias"]],
   });
+  const capabilities = capabilitySets(flags["cap-add"], flags["cap-drop"]);
   const requests = [...flags.gpus, ...(devices.cdi.length === 0 ? [] : [{ Driver: "cdi", DeviceIDs: devices.cdi }])];
 
   const host: HostConfig & { KernelMemory?: number } = {
@@ -78,8 +79,8 @@ export function containerRequest(options: RequestOptions): ContainerCreateReques
       AutoRemove: flags.rm,
       VolumeDriver: flags["volume-driver"],
       VolumesFrom: flags["volumes-from"],
-      CapAdd: flags["cap-add"],
-      CapDrop: flags["cap-drop"],
+      CapAdd: capabilities.add,
+      CapDrop: capabilities.drop,
       CgroupnsMode: cgroupns as "host" | "private",
       Dns: flags.dns,
       DnsOptions: [...flags["dns-option"], ...flags["dns-opt"]],
@@ -184,6 +185,20 @@ function present<T extends object>(fields: T): Partial<T> {
       return Boolean(value);
     }),
   ) as Partial<T>;
+}
+
+/** Names in full and in order; what is added is not dropped, and ALL stands for all. */
+export function capabilitySets(add: readonly string[], drop: readonly string[]): { add: string[]; drop: string[] } {
+  const normal = (names: readonly string[]) => {
+    const set = names
+      .map((name) => name.trim().toUpperCase())
+      .map((name) => {
+        return name === "ALL" || name.startsWith("CAP_") ? name : `CAP_${name}`;
+      });
+    return set.includes("ALL") ? ["ALL"] : [...new Set(set)].sort();
+  };
+  const added = normal(add);
+  return { add: added, drop: normal(drop).filter((name) => !added.includes(name)) };
 }
 
 export function restartPolicy(text: string): RestartPolicy & { Name: string } {

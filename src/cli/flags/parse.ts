@@ -88,7 +88,8 @@ export function parseFlags<F extends Flags>(flags: F, argv: readonly string[], i
       } else throw new FlagError(`flag needs an argument: '${letter}' in -${letters}`);
     }
   }
-  return result(false);
+  // A command may list --help among its flags, so that its help shows it.
+  return result(values.help === true);
 }
 
 function unknown(name: string, flags: Flags): FlagError {

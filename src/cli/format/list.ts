@@ -2,7 +2,7 @@
 import { CliError } from "../errors.ts";
 import { print } from "../output.ts";
 import { alignColumns } from "./table.ts";
-import { compile, encodeJson, escapeHtml, Struct, TemplateError } from "./template/template.ts";
+import { type Compiled, compile, encodeJson, escapeHtml, Struct, TemplateError } from "./template/template.ts";
 
 export interface ListShape<T> {
   /** Go's name of the type, for errors: `*formatter.ContainerContext`. */
@@ -55,27 +55,43 @@ const encodeItem = (fields: Record<string, unknown>): string =>
     ),
   );
 
-function heading(template: ReturnType<typeof compile>, headings: Record<string, string>): string {
+function heading(template: Compiled, headings: Record<string, string>): string {
   const label = (name: unknown) => String(name).split(".").pop()!.replace(/[-_]/g, " ");
   const data = new Struct("formatter.SubHeaderContext", { ...headings, Label: label });
   return executed(() => template.execute(data, { heading: true }));
 }
 
-export function parsed(source: string): ReturnType<typeof compile> {
+/** What stands before a template's error, and the exit code: they differ by command. */
+export interface TemplateFailure {
+  parsing: string;
+  executing: string;
+  /** Of a template that cannot be parsed. */
+  status: number;
+  /** The template's name in messages. */
+  name?: string;
+}
+
+const listFailure: TemplateFailure = {
+  parsing: "template parsing error: ",
+  executing: "template parsing error: ",
+  status: 1,
+};
+
+export function parsed(source: string, failure = listFailure): Compiled {
   try {
-    return compile(source);
+    return compile(source, failure.name);
   } catch (error) {
-    if (error instanceof TemplateError) throw new CliError(`failed to parse template: ${error.message}`);
-    throw error;
+    if (!(error instanceof TemplateError)) throw error;
+    throw new CliError(failure.parsing + error.message, { status: failure.status });
   }
 }
 
-export function executed(run: () => string): string {
+export function executed(run: () => string, failure = listFailure): string {
   try {
     return run();
   } catch (error) {
-    if (error instanceof TemplateError) throw new CliError(`failed to execute template: ${error.message}`);
-    throw error;
+    if (!(error instanceof TemplateError)) throw error;
+    throw new CliError(failure.executing + error.message);
   }
 }
 

@@ -70,7 +70,9 @@ export function parseBinarySize(text: string): number {
   if (value < 0) throw new Error(`invalid size: '${text}'`);
   const unit = /^(?:([kmgtp])(?:i?b)?|b)?$/.exec(suffix);
   if (unit === null) throw new Error(`invalid suffix: '${suffix}'`);
-  return Math.trunc(value * 1024 ** factors[unit[1] ?? ""]!);
+  const size = Math.trunc(value * 1024 ** factors[unit[1] ?? ""]!);
+  if (size >= 2 ** 63) throw new Error(`invalid size: '${text}'`);
+  return size;
 }
 
 const durationUnits: Record<string, number> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };

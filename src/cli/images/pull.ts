@@ -4,7 +4,7 @@ import type { Session } from "../command.ts";
 import { CliError } from "../errors.ts";
 import { credentialsFor } from "../settings/credentials.ts";
 import { openProgress } from "./progress.ts";
-import { familiarName, type Reference } from "./reference.ts";
+import { familiarName, fullName, type Reference } from "./reference.ts";
 
 export interface PullOptions {
   session: Session;
@@ -21,7 +21,7 @@ export interface PullOptions {
 export async function pullImage({ session, reference, all, platform, output, quiet }: PullOptions): Promise<void> {
   const authorization = await credentialsFor(reference.domain, session.config());
   const tag = all ? undefined : (reference.digest ?? reference.tag);
-  const lines = session.client().images.pull(familiarName(reference), {
+  const lines = session.client().images.pull(fullName(reference), {
     ...(tag === undefined ? {} : { tag }),
     ...(platform === "" ? {} : { platform }),
     ...(authorization === undefined ? {} : { authorization }),

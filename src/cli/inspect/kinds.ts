@@ -1,5 +1,5 @@
 /** Where each kind of thing is found. */
-import type { Client } from "../../client/client.ts";
+import { type Client, imagePath } from "../../client/client.ts";
 
 export type Kind = "container" | "image" | "network" | "volume";
 
@@ -26,10 +26,10 @@ export async function lookUp(
   const name = encodeURIComponent(ref);
   const paths: Record<Kind, string> = {
     container: `/containers/${name}/json`,
-    image: `/images/${ref.split("/").map(encodeURIComponent).join("/")}/json`,
+    image: `${imagePath(ref)}/json`,
     network: `/networks/${name}`,
     volume: `/volumes/${name}`,
   };
-  const query = { size, verbose, platform };
+  const query = { size: kind === "container" && size, verbose, platform };
   return (await client.transport.request("GET", paths[kind], { query })).text();
 }

@@ -1,5 +1,6 @@
 /** Ties our standard streams to a container's: bytes both ways, the terminal raw meanwhile, its size followed. */
 import { type Connection, frameDecoder } from "../../client/client.ts";
+import { CliError } from "../errors.ts";
 import { writeBytes } from "../output.ts";
 import { isTerminal } from "./descriptors.ts";
 import { defaultDetachKeys, parseDetachKeys, watchKeys } from "./escape.ts";
@@ -119,6 +120,6 @@ export async function ownSize(): Promise<{ rows: number; columns: number } | und
 /** Docker's refusal when a terminal is asked for and our input is none. Throws with its text. */
 export function checkTerminal(stdin: boolean, terminal: boolean): void {
   if (stdin && terminal && !isTerminal(0)) {
-    throw new Error("cannot attach stdin to a TTY-enabled container because stdin is not a terminal");
+    throw new CliError("the input device is not a TTY", { final: true });
   }
 }

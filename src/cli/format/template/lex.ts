@@ -35,15 +35,16 @@ export class TemplateError extends Error {
   }
 }
 
-export function parseError(source: string, at: number, reason: string): TemplateError {
+export function parseError(source: string, at: number, reason: string, name = ""): TemplateError {
   const line = source.slice(0, at).split("\n").length;
-  return new TemplateError(`template: :${line}: ${reason}`);
+  return new TemplateError(`template: ${name}:${line}: ${reason}`);
 }
 
 const blanks = /[ \t\r\n]*/y;
 const trimRight = /[ \t\r\n]+$/;
 
-export function lex(source: string): Token[] {
+export function lex(source: string, name = ""): Token[] {
+  const fail = (at: number, reason: string) => parseError(source, at, reason, name);
   const tokens: Token[] = [];
   let at = 0;
   let trimNext = false;
@@ -61,15 +62,15 @@ export function lex(source: string): Token[] {
     let inner = open + 2 + (trimBefore ? 2 : 0);
     if (source.startsWith("/*", inner)) {
       const end = source.indexOf("*/", inner);
-      if (end < 0) throw parseError(source, open, "unclosed comment");
+      if (end < 0) throw fail(open, "unclosed comment");
       const rest = /^(?:[ \t\r\n]-)?\}\}/.exec(source.slice(end + 2));
-      if (rest === null) throw parseError(source, open, "comment ends before closing delimiter");
+      if (rest === null) throw fail(open, "comment ends before closing delimiter");
       trimNext = rest[0].length > 2;
       at = end + 2 + rest[0].length;
       continue;
     }
     tokens.push({ kind: "open", text: "{{", at: open });
-    inner = lexAction(source, inner, tokens);
+    inner = lexAction(source, inner, tokens, fail);
     trimNext = tokens.pop()!.text === "-}}";
     tokens.push({ kind: "close", text: "}}", at: inner - 2 });
     at = inner;
@@ -88,7 +89,12 @@ function match(pattern: RegExp, source: string, at: number): string | undefined 
 }
 
 /** Lexes up to the closing delimiter, which it pushes, and returns the offset behind it. */
-function lexAction(source: string, start: number, tokens: Token[]): number {
+function lexAction(
+  source: string,
+  start: number,
+  tokens: Token[],
+  fail: (at: number, reason: string) => TemplateError,
+): number {
   let at = start;
   let depth = 0;
   const push = (kind: TokenKind, length: number) => {
@@ -98,12 +104,12 @@ function lexAction(source: string, start: number, tokens: Token[]): number {
   for (;;) {
     const close = /^(?:[ \t\r\n]+-)?\}\}/.exec(source.slice(at, at + 64));
     if (close !== null) {
-      if (depth > 0) throw parseError(source, at, "unclosed left paren");
+      if (depth > 0) throw fail(at, "unclosed left paren");
       tokens.push({ kind: "close", text: close[0].length > 2 ? "-}}" : "}}", at });
       return at + close[0].length;
     }
     const blank = match(blanks, source, at)!;
-    if (at >= source.length) throw parseError(source, at, "unclosed action");
+    if (at >= source.length) throw fail(at, "unclosed action");
     if (blank !== "") {
       push("space", blank.length);
       continue;
@@ -111,15 +117,15 @@ function lexAction(source: string, start: number, tokens: Token[]): number {
     const c = source[at]!;
     if (c === '"') {
       const text = /^"(?:[^"\\\n]|\\[^\n])*"/.exec(source.slice(at));
-      if (text === null) throw parseError(source, at, "unterminated quoted string");
+      if (text === null) throw fail(at, "unterminated quoted string");
       push("string", text[0].length);
     } else if (c === "`") {
       const end = source.indexOf("`", at + 1);
-      if (end < 0) throw parseError(source, at, "unterminated raw quoted string");
+      if (end < 0) throw fail(at, "unterminated raw quoted string");
       push("raw", end + 1 - at);
     } else if (c === "'") {
       const text = /^'(?:[^'\\\n]|\\[^\n])*'/.exec(source.slice(at));
-      if (text === null) throw parseError(source, at, "unterminated character constant");
+      if (text === null) throw fail(at, "unterminated character constant");
       push("char", text[0].length);
     } else if (c === "$") push("variable", 1 + (match(word, source, at + 1) ?? "").length);
     else if (c === "." && !/[0-9]/.test(source[at + 1] ?? "")) {
@@ -130,23 +136,23 @@ function lexAction(source: string, start: number, tokens: Token[]): number {
       const text = match(numberPattern, source, at) ?? c;
       if (match(word, source, at + text.length) !== undefined) {
         const bad = text + match(word, source, at + text.length)!;
-        throw parseError(source, at, `bad number syntax: ${JSON.stringify(bad)}`);
+        throw fail(at, `bad number syntax: ${JSON.stringify(bad)}`);
       }
       push("number", text.length);
     } else if (match(word, source, at) !== undefined) push("identifier", match(word, source, at)!.length);
     else if (c === ":") {
-      if (source[at + 1] !== "=") throw parseError(source, at, "expected :=");
+      if (source[at + 1] !== "=") throw fail(at, "expected :=");
       push(":=", 2);
     } else if (c === "=" || c === "," || c === "|") push(c === "|" ? "pipe" : c, 1);
     else if (c === "(") {
       depth++;
       push("(", 1);
     } else if (c === ")") {
-      if (--depth < 0) throw parseError(source, at, "unexpected right paren");
+      if (--depth < 0) throw fail(at, "unexpected right paren");
       push(")", 1);
     } else {
       const code = c.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
-      throw parseError(source, at, `unrecognized character in action: U+${code} '${c}'`);
+      throw fail(at, `unrecognized character in action: U+${code} '${c}'`);
     }
   }
 }

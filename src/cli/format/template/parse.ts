@@ -34,6 +34,8 @@ export type Node =
   | { kind: "template"; name: string; at: number; pipeline: Pipeline | undefined };
 
 export interface Template {
+  /** For messages. */
+  name: string;
   source: string;
   nodes: Node[];
   /** Those of `define` and `block`. */
@@ -44,15 +46,15 @@ export interface Template {
 const maxDepth = 100;
 
 /** Parses. `functions` are the names that may be called. Throws TemplateError with Go's text. */
-export function parse(source: string, functions: ReadonlySet<string>): Template {
-  const tokens = lex(source);
+export function parse(source: string, functions: ReadonlySet<string>, name = ""): Template {
+  const tokens = lex(source, name);
   const named = new Map<string, Node[]>();
   let position = 0;
   let depth = 0;
   let loops = 0;
   let variables: string[] = ["$"];
 
-  const fail = (at: number, reason: string) => parseError(source, at, reason);
+  const fail = (at: number, reason: string) => parseError(source, at, reason, name);
   const peek = (): Token => tokens[position]!;
   const next = (): Token => tokens[position++]!;
   const skip = (): Token => {
@@ -335,5 +337,5 @@ export function parse(source: string, functions: ReadonlySet<string>): Template 
   };
 
   const { nodes } = parseList([]);
-  return { source, nodes, named };
+  return { name, source, nodes, named };
 }

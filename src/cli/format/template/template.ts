@@ -22,8 +22,8 @@ export interface Compiled {
 }
 
 /** Throws TemplateError, `template: :1: …`, when the template is malformed. */
-export function compile(source: string): Compiled {
-  const template = parse(source, names);
+export function compile(source: string, name = ""): Compiled {
+  const template = parse(source, names, name);
   return { execute: (data, options = {}) => execute(template, data, options) };
 }
 
@@ -46,7 +46,9 @@ function execute(template: Template, data: unknown, { missing = "default", headi
     const line = before.split("\n").length;
     const column = Buffer.byteLength(before.slice(before.lastIndexOf("\n") + 1));
     const context = text.length > 20 ? `${text.slice(0, 20)}...` : text;
-    return new TemplateError(`template: :${line}:${column}: executing "" at <${context}>: ${reason}`);
+    return new TemplateError(
+      `template: ${template.name}:${line}:${column}: executing ${JSON.stringify(template.name)} at <${context}>: ${reason}`,
+    );
   };
 
   const walk = (nodes: Node[], dot: unknown, scope: Scope): void => {
