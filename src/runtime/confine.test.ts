@@ -1,6 +1,8 @@
 /** What holds of every process of a container, whether it was run or executed: its limits, its filter, its group. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
+import { detectCgroups } from "./cgroup/layout.ts";
 import { LaunchError } from "./runtime.ts";
 import type { SpecInput } from "./spec/build.ts";
 import { input, type Lab, openLab, terminal } from "./testing/lab.ts";
@@ -72,6 +74,8 @@ describe.each(ways)("%s", (_name, run) => {
     const groups = stdout
       .trim()
       .split("\n")
+      // The v2 tree beside v1's holds no limits, and entering it would wait for a lock.
+      .filter((line) => detectCgroups().version === "v2" || !line.startsWith("0::"))
       .map((line) => line.split(":")[2]);
     expect(new Set(groups).size).toBe(1);
     expect(groups[0]).toMatch(new RegExp(`^${lab.runtime.cgroupParent}/[0-9a-f]{64}$`));

@@ -1,10 +1,13 @@
 /** The Runtime by conmon and crun: conmon supervises, crun confines. */
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { makeMemoryProgram } from "../sys/memfd.ts";
 import { pidfdOpen, pidfdSendSignal, kill as signalProcess, startTime } from "../sys/process.ts";
 import { checkId, openBundles } from "./bundle/bundle.ts";
 import { type Cgroups, openCgroups } from "./cgroup/cgroup.ts";
+import { makePlacer, placerFailure } from "./cgroup/placer.ts";
+import type { Entrance } from "./conmon/command.ts";
 import { launchError } from "./conmon/errors.ts";
 import { supervise } from "./conmon/supervise.ts";
 import { type HeldContainer, holdContainer } from "./container.ts";
@@ -55,10 +58,13 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
   const crunRoot = `${execRoot}/crun`;
   mkdirSync(crunRoot, { recursive: true, mode: 0o700 });
   const pinned = pinProgram(crun, `${execRoot}/crun.pinned`);
-  const programs = { conmon, crunArguments: [`--root=${crunRoot}`, "--cgroup-manager=cgroupfs"] };
+  const placer = openPlacer(cgroups);
+  const manager = placer === undefined ? "cgroupfs" : "disabled";
+  const programs = { conmon, crunArguments: [`--root=${crunRoot}`, `--cgroup-manager=${manager}`] };
   const environment = { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", TMPDIR: consoleFolder(execRoot) };
   const filters = openFilters(`${execRoot}/filters`, crun);
   const held = new Map<string, HeldContainer>();
+  let closed = false;
 
   const place = (pid: number) => {
     try {
@@ -68,6 +74,13 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
       cgroups.make(supervisorGroup);
       cgroups.place(pid, supervisorGroup);
     }
+  };
+  /** How conmon and crun get into their groups; the container's is there, the supervisors' is made when it is not. */
+  const entranceTo = (cgroup: string): { entrance?: Entrance } => {
+    if (placer === undefined) return {};
+    const supervisor = cgroups.entries(supervisorGroup)!;
+    if (!existsSync(supervisor[0]!)) cgroups.make(supervisorGroup);
+    return { entrance: { placer: placer.path, supervisor, container: cgroups.entries(cgroup)! } };
   };
   const groupOf = (id: string) => bundles.cgroup(id) ?? `${cgroupParent}/${id}`;
   const running = (id: string): HeldContainer => {
@@ -123,10 +136,12 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
       const folder = bundles.make(id, spec);
       try {
         exits.remove(id);
+        if (placer !== undefined) cgroups.make(cgroup);
         const { pid } = await supervise({
           id,
           folder,
           ...programs,
+          ...entranceTo(cgroup),
           crun: pinned.path(),
           streams,
           exitDir: exits.folder,
@@ -135,6 +150,8 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
           environment,
           place,
         });
+        // The process waits for its start: it executes nothing before its limits are in force, and crun needed none.
+        if (placer !== undefined) cgroups.limit(cgroup, spec.linux.resources ?? {});
         filters.keep(spec, `${crunRoot}/${id}/seccomp.bpf`);
         const conmon = conmonOf(folder);
         if (conmon === undefined) throw new Error(`conmon of ${id} ended at once`);
@@ -210,8 +227,8 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
     processes: async (id) => cgroups.processes(running(id).cgroup),
 
     exec: (id, launch) => {
-      running(id);
-      return startExec({ id, launch, bundles, programs: { ...programs, crun: pinned.path() }, environment, place });
+      const own = { crun: pinned.path(), ...entranceTo(running(id).cgroup) };
+      return startExec({ id, launch, bundles, programs: { ...programs, ...own }, environment, place });
     },
 
     remove,
@@ -223,8 +240,12 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
     },
 
     close() {
+      if (closed) return;
+      closed = true;
       exits.close();
       pinned.close();
+      if (placer !== undefined) closeSync(placer.fd);
+      for (const group of [supervisorGroup, cgroupParent]) cgroups.removeIfEmpty(group);
       for (const container of held.values()) {
         container.abandon();
         if (container.pidfd !== undefined) closeSync(container.pidfd);
@@ -232,6 +253,24 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
       held.clear();
     },
   };
+}
+
+/**
+ * Undefined where the groups cannot be entered so (cgroup v2), or programs in memory may not be executed: then crun
+ * manages the groups, and conmon is placed from outside.
+ */
+function openPlacer(cgroups: Cgroups): { fd: number; path: string } | undefined {
+  if (cgroups.entries("/") === undefined) return undefined;
+  try {
+    const placer = makeMemoryProgram("gantry-placer", makePlacer(process.arch === "arm64" ? "arm64" : "amd64"));
+    const trial = Bun.spawnSync([placer.path, "", placer.path], { stdio: ["ignore", "ignore", "ignore"] });
+    // Called without arguments it complains: it was executed, and executed a program.
+    if (trial.exitCode === placerFailure) return placer;
+    closeSync(placer.fd);
+  } catch {
+    // The kernel forbids it (vm.memfd_noexec).
+  }
+  return undefined;
 }
 
 function isRunning(pidfd: number): boolean {

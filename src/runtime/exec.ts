@@ -16,7 +16,7 @@ export interface ExecOptions {
   id: string;
   launch: ExecLaunch;
   bundles: Bundles;
-  programs: Pick<Supervision, "conmon" | "crun" | "crunArguments">;
+  programs: Pick<Supervision, "conmon" | "crun" | "crunArguments" | "entrance">;
   environment: Record<string, string>;
   place(pid: number): void;
 }

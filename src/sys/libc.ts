@@ -139,6 +139,8 @@ type Call =
   | "recvfrom"
   | "renameat2"
   | "madvise"
+  | "memfd_create"
+  | "fcntl"
   | "openat"
   | "write"
   | "close"
@@ -216,6 +218,8 @@ const numbers: Record<Call, [x64: number, arm64: number]> = {
   recvfrom: [45, 207],
   renameat2: [316, 276],
   madvise: [28, 233],
+  memfd_create: [319, 279],
+  fcntl: [72, 25],
   openat: [257, 56],
   write: [1, 64],
   close: [3, 57],

@@ -5,12 +5,21 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { kill } from "../../sys/process.ts";
+import type { Resources } from "../spec/types.ts";
 import { type CgroupLayout, detectCgroups } from "./layout.ts";
+import { writeLimits } from "./v1-limits.ts";
 
 export interface Cgroups {
   readonly layout: CgroupLayout;
   /** Makes the group in every tree, ready to take processes. Nothing happens when it is there. */
   make(path: string): void;
+  /**
+   * The files to which a thread writes `0` to enter the group: cgroup v1 only. Undefined on v2, where entering needs the
+   * lock over all threads whoever does it.
+   */
+  entries(path: string): string[] | undefined;
+  /** Puts limits and device rules on the group: cgroup v1 only, on v2 crun does. Throws with the limit that cannot be set. */
+  limit(path: string, resources: Resources): void;
   /** Moves a process that has one thread into the group. */
   place(pid: number, path: string): void;
   /** Process ids in the group and below it, as this process sees them, ascending. Empty when there is no such group. */
@@ -23,6 +32,8 @@ export interface Cgroups {
   killAll(path: string, seconds?: number): Promise<void>;
   /** Removes the empty group and those below it. No error when it is not there. */
   remove(path: string): Promise<void>;
+  /** Removes the group where nothing is in it or below it; never waits, never throws. */
+  removeIfEmpty(path: string): void;
   /** Names of the groups right below `path`, in any tree. */
   children(path: string): string[];
 }
@@ -50,6 +61,16 @@ export function openCgroups(layout: CgroupLayout = detectCgroups()): Cgroups {
   return {
     layout,
     make,
+
+    entries: (path) => (v2 ? undefined : limiting.map((root) => `${root}${path}/tasks`)),
+
+    limit(path, resources) {
+      const folder = (controller: string) => {
+        const root = tree(controller);
+        return root === undefined ? undefined : root + path;
+      };
+      if (!v2) writeLimits(folder, resources);
+    },
 
     place(pid, path) {
       // v1's `tasks` does not wait for the threadgroup lock, which costs milliseconds on an idle machine.
@@ -132,6 +153,16 @@ export function openCgroups(layout: CgroupLayout = detectCgroups()): Cgroups {
             }
             break;
           }
+        }
+      }
+    },
+
+    removeIfEmpty(path) {
+      for (const root of roots) {
+        try {
+          rmdirSync(root + path);
+        } catch {
+          // In use, or not there.
         }
       }
     },

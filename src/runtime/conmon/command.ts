@@ -4,6 +4,13 @@
  */
 import type { Streams } from "../runtime.ts";
 
+/** The files to write to on the way in: cgroup/placer.ts. */
+export interface Entrance {
+  placer: string;
+  supervisor: string[];
+  container: string[];
+}
+
 export interface Supervision {
   /** The container's ID: crun's name for it, and that of its exit file. */
   id: string;
@@ -13,6 +20,8 @@ export interface Supervision {
   crun: string;
   /** Arguments of crun before its verb. */
   crunArguments: string[];
+  /** With it, conmon and crun enter their control groups by themselves, before their first instruction. */
+  entrance?: Entrance;
   streams: Streams;
   logPath?: string;
   /** Where the exit file goes: containers only. An exec's exit code comes over the sync pipe. */
@@ -33,12 +42,20 @@ export function conmonPidFile(folder: string): string {
 export function conmonCommand(supervision: Supervision): string[] {
   const { id, folder, streams, logPath, exitDir, processPath } = supervision;
   if (logPath?.includes(":")) throw new Error(`the path of a log must hold no colon: ${JSON.stringify(logPath)}`);
+  const { entrance } = supervision;
+  const through = (files: string[]) => (entrance === undefined ? [] : [entrance.placer, ...files, ""]);
+  const [runtime, ...runtimeArguments] = [
+    ...through(entrance?.container ?? []),
+    supervision.crun,
+    ...supervision.crunArguments,
+  ];
   return [
+    ...through(entrance?.supervisor ?? []),
     supervision.conmon,
     ...["--api-version", "1"],
     ...["-c", id, "-u", id],
-    ...["-r", supervision.crun],
-    ...supervision.crunArguments.flatMap((argument) => ["--runtime-arg", argument]),
+    ...["-r", runtime!],
+    ...runtimeArguments.flatMap((argument) => ["--runtime-arg", argument]),
     ...["-b", folder, "-p", pidFile(folder), "-P", conmonPidFile(folder)],
     // The socket lies in the folder itself, whatever the length of its path.
     "--full-attach",

@@ -14,7 +14,7 @@ export interface Supervised {
 }
 
 export interface SuperviseOptions extends Supervision {
-  /** Puts conmon, which has not begun its work, into its control group. */
+  /** Puts conmon, which has not begun its work, into its control group; not called when it enters by itself. */
   place(pid: number): void;
   /** The attach socket can be connected, and the process does not run yet: an exec's only moment for it. */
   attach?(): Promise<void>;
@@ -42,7 +42,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   const sync = new Lines(syncPipe!);
   const attachLines = attachPipe === undefined ? undefined : new Lines(attachPipe);
   try {
-    options.place(child.pid);
+    if (options.entrance === undefined) options.place(child.pid);
     writeSync(startPipe!, "1");
     if (attachLines !== undefined && (await attachLines.next()) !== undefined) {
       await options.attach?.();
