@@ -106,6 +106,8 @@ async function main(): Promise<number> {
     env: {
       PATH: "/gantry/node_modules/@oven/bun-linux-x64/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
       GANTRY_GUEST: "1",
+      // Emulation is slow: the runner gives each test this long, in ms.
+      GANTRY_TEST_LIMIT: "180000",
       GANTRY_TEST_ROOT: "/var/tmp",
       FORCE_COLOR: "0",
       ...(built ? { GANTRY_EXECUTABLE: "/gantry/dist/gantry" } : {}),
