@@ -32,6 +32,9 @@ export function openNetworkNamespace(): number {
   return openSync(own, "r");
 }
 
+/** What the kernel reads by its address during a call: without it the collector may take a buffer whose last use is past. */
+const kept: { buffers?: unknown } = {};
+
 /** A file below /proc/sys/net, which shows the namespace of the thread that opens it. */
 export interface SysctlWrite {
   path: string;
@@ -59,6 +62,7 @@ export function visitNetwork(home: number, into: string | "new", sysctls: Sysctl
   const writes = sysctls.map(({ path, value }) => ({ path: cstring(path), value: Buffer.from(value) }));
   const addresses = writes.map((one) => [address(one.path), address(one.value), one.value.length] as const);
   const ownAddress = address(ownPath);
+  kept.buffers = [ownPath, writes];
   const errors = new Int32Array(writes.length);
   let namespace = -1;
   let namespaceError = 0;
@@ -97,12 +101,14 @@ export function bindNetworkNamespace(namespace: number, path: string): void {
   writeFileSync(path, "", { flag: "wx", mode: 0o444 });
   const source = cstring(`/proc/self/fd/${namespace}`);
   const target = cstring(path);
+  kept.buffers = [source, target];
   check(syscall(nr("mount"), address(source), address(target), 0, MS_BIND, 0), "mount", path);
 }
 
 /** Removes what `bindNetworkNamespace` made, whole or half; no error when it is gone. */
 export function removeNetworkNamespace(path: string): void {
   const target = cstring(path);
+  kept.buffers = target;
   // More than one mount may lie on it when mount namespaces share: until EINVAL, "not a mount point".
   while (syscall(nr("umount2"), address(target), MNT_DETACH | UMOUNT_NOFOLLOW) !== -1);
   const error = errno();

@@ -167,8 +167,9 @@ async function assemble(options: BridgeOptions, claim: number, socket: NetlinkSo
   }
 
   async function restore(held: { id: string; endpoint: Endpoint; bindings: PortBinding[] }[]): Promise<void> {
-    const links = listLinks(socket).filter((link) => link.master === device.index && isVethOfOurs(link.name));
-    const veths = new Set(links.map((link) => link.name));
+    const links = listLinks(socket).filter((link) => isVethOfOurs(link.name));
+    const veths = new Set(links.filter((link) => link.master === device.index).map((link) => link.name));
+    const dying = links.filter((link) => link.dying).map((link) => link.name);
     for (const { id, endpoint, bindings } of held) {
       const path = endpoint.namespace;
       const address = parseAddress(endpoint.address);
@@ -185,7 +186,7 @@ async function assemble(options: BridgeOptions, claim: number, socket: NetlinkSo
       endpoints.set(id, { prepared, reservations, last: Promise.resolve() });
     }
     await applyAll();
-    await sweep(veths);
+    await sweep([...veths, ...dying]);
     restored = true;
     pool.fill();
   }
@@ -203,14 +204,14 @@ async function assemble(options: BridgeOptions, claim: number, socket: NetlinkSo
   }
 
   /** Namespaces and veths that no container holds: made ready by an earlier server, or half made when it ended. */
-  async function sweep(veths: Set<string>): Promise<void> {
+  async function sweep(veths: string[]): Promise<void> {
     const kept = new Set([...endpoints.values()].map((one) => one.prepared.path));
     const keptVeths = new Set([...endpoints.values()].map((one) => one.prepared.veth));
     const paths = readdirSync(namespaces, { withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(namespaces, entry.name))
       .filter((path) => !kept.has(path));
-    const stale = [...veths].filter((name) => !keptVeths.has(name));
+    const stale = veths.filter((name) => !keptVeths.has(name));
     if (paths.length + stale.length > 0) await assign({ kind: "remove", paths, veths: stale }, "now");
   }
 
@@ -230,7 +231,7 @@ async function assemble(options: BridgeOptions, claim: number, socket: NetlinkSo
     if (closed) throw new Error(`bridge ${bridge} is closed`);
     await Promise.allSettled([...endpoints.keys()].map(release));
     await pool.close();
-    await sweep(new Set());
+    await sweep([]);
     await nft(removeTable(bridge));
     removeDevice(socket, bridge);
     const chains = await listChains();

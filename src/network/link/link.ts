@@ -64,6 +64,8 @@ export interface Link {
   /** Index of the bridge that it is a port of; 0 for none. */
   master: number;
   mac: string;
+  /** Off its bridge and about to be removed, by whichever server of ours. */
+  dying: boolean;
 }
 
 export interface LinkAddress {
@@ -190,30 +192,35 @@ export function removeLink(socket: NetlinkSocket, link: string): boolean {
   );
 }
 
+/** Takes a port off its bridge and marks it as dying; nothing happens when it is gone. */
+export function detachBridgePort(socket: NetlinkSocket, port: string): void {
+  unlessMissing(() =>
+    socket.request(
+      RTM_NEWLINK,
+      0,
+      `detach ${port}`,
+      linkHead(0, false),
+      name(IFLA_IFNAME, port),
+      attribute(IFLA_MASTER, u32(0)),
+      attribute(IFLA_GROUP, u32(dyingGroup)),
+    ),
+  );
+}
+
 /**
  * Removes these in one go: the kernel waits for its readers once per request (30 ms), so they are put into a group of
  * devices and the group is removed. Those that are gone already are passed over.
  */
 export function removeLinks(socket: NetlinkSocket, links: string[]): void {
-  if (links.length <= 1) {
-    for (const link of links) removeLink(socket, link);
-    return;
-  }
-  for (const link of links) {
-    unlessMissing(() =>
-      socket.request(
-        RTM_NEWLINK,
-        0,
-        `group ${link}`,
-        linkHead(0, false),
-        name(IFLA_IFNAME, link),
-        attribute(IFLA_GROUP, u32(dyingGroup)),
-      ),
-    );
-  }
-  unlessMissing(() =>
-    socket.request(RTM_DELLINK, 0, "remove devices", linkHead(0, false), attribute(IFLA_GROUP, u32(dyingGroup))),
+  const head = linkHead(0, false);
+  const group = attribute(IFLA_GROUP, u32(dyingGroup));
+  const there = links.filter(
+    (link) =>
+      unlessMissing(() => socket.request(RTM_NEWLINK, 0, `group ${link}`, head, name(IFLA_IFNAME, link), group)) !==
+      undefined,
   );
+  if (there.length === 0) return;
+  unlessMissing(() => socket.request(RTM_DELLINK, 0, "remove devices", head, group));
 }
 
 export function findLink(socket: NetlinkSocket, link: string): Link | undefined {
@@ -244,6 +251,7 @@ function readLink(message: NetlinkMessage): Link {
     index: message.body.readInt32LE(4),
     name: text(found.get(IFLA_IFNAME) ?? Buffer.alloc(0)),
     kind: kind ? text(kind) : "",
+    dying: found.get(IFLA_GROUP)?.readUInt32LE(0) === dyingGroup,
     master: found.get(IFLA_MASTER)?.readUInt32LE(0) ?? 0,
     mac:
       found

@@ -30,7 +30,7 @@ export interface PoolOptions {
 export interface Pool {
   /** A ready one, at once; else, or when an address is asked for that none of them has, one made now. */
   take(wanted: { address?: number; mac?: string }): Promise<Prepared>;
-  /** Removes it, then frees its address. */
+  /** Unbinds it and takes it off the bridge, then frees its address. The devices go a little later. */
   remove(prepared: Prepared): Promise<void>;
   /** Begins to make what is missing. */
   fill(): void;
@@ -40,6 +40,9 @@ export interface Pool {
 
 /** Between a take and the refill: the container that starts right then has the processors for itself. */
 const refillDelay = 100;
+
+/** Until devices whose namespaces should have taken them along are looked after. */
+const burialDelay = 2000;
 
 const vethPrefix = "gveth";
 
@@ -79,8 +82,10 @@ export function createPool(options: PoolOptions): Pool {
           await assign({ kind: "prepare", bridge, mtu, prefix, gateway, ...prepared }, "now");
           return prepared;
         } catch (error) {
-          // Another server's has the same random name.
-          if ((error as TaskError).code !== "EEXIST" || attempt === 3) throw error;
+          // EEXIST: another server's has the same random name. Nothing is left of an attempt.
+          if (attempt === 3) throw error;
+          const { code, message } = error as TaskError;
+          if (code !== "EEXIST") options.log(`cannot make a network namespace, trying again: ${message}`);
         }
       }
     } catch (error) {
@@ -160,8 +165,10 @@ export function createPool(options: PoolOptions): Pool {
 
   let removals: Prepared[] = [];
   let removing: Promise<void> = Promise.resolve();
+  let dying: string[] = [];
+  let burial: ReturnType<typeof setTimeout> | undefined;
 
-  /** All that were given while the batch before was at work go together: the kernel waits once for a batch. */
+  /** All that were given while the batch before was at work go together. */
   function remove(prepared: Prepared): Promise<void> {
     removals.push(prepared);
     if (removals.length === 1) removing = removing.catch(() => {}).then(removeBatch);
@@ -171,8 +178,23 @@ export function createPool(options: PoolOptions): Pool {
   async function removeBatch(): Promise<void> {
     const batch = removals;
     removals = [];
-    await assign({ kind: "remove", paths: batch.map((one) => one.path), veths: batch.map((one) => one.veth) }, "later");
+    const veths = batch.map((one) => one.veth);
+    await assign({ kind: "detach", paths: batch.map((one) => one.path), veths }, "later");
     for (const one of batch) addresses.free(one.address);
+    dying.push(...veths);
+    burial ??= setTimeout(() => {
+      bury().catch((error: Error) => options.log(`cannot remove devices of ended containers: ${error.message}`));
+    }, burialDelay);
+    burial.unref();
+  }
+
+  /** Most went with their namespaces; a process that is still in one may keep it. */
+  async function bury(): Promise<void> {
+    clearTimeout(burial);
+    burial = undefined;
+    const veths = dying;
+    dying = [];
+    if (veths.length > 0) await assign({ kind: "remove", paths: [], veths }, "later");
   }
 
   async function close(): Promise<void> {
@@ -181,6 +203,7 @@ export function createPool(options: PoolOptions): Pool {
     await making;
     await Promise.all(waiting.splice(0).map(remove));
     await removing.catch(() => {});
+    await bury();
   }
 
   return { take, remove, fill, close };

@@ -42,7 +42,18 @@ export interface RemoveTask {
   veths: string[];
 }
 
-export type Task = PrepareTask | RemacTask | EmptyTask | SysctlTask | RemoveTask;
+/**
+ * Unbinds namespaces and takes their veths off the bridge: 0.3 ms each, where their removal waits 30 ms for the kernel's
+ * readers. The kernel removes a veth with its namespace, a moment after the last process in it has ended; `remove` makes
+ * sure of it later.
+ */
+export interface DetachTask {
+  kind: "detach";
+  paths: string[];
+  veths: string[];
+}
+
+export type Task = PrepareTask | RemacTask | EmptyTask | SysctlTask | DetachTask | RemoveTask;
 
 export interface TaskFailure {
   message: string;

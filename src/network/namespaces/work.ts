@@ -16,6 +16,7 @@ import {
   addAddress,
   addDefaultRoute,
   createVeth,
+  detachBridgePort,
   findLink,
   raise,
   raiseBridgePort,
@@ -23,7 +24,7 @@ import {
   setMac,
 } from "../link/link.ts";
 import { NetworkError } from "../network.ts";
-import type { EmptyTask, PrepareTask, RemacTask, RemoveTask, SysctlTask, Task } from "./tasks.ts";
+import type { DetachTask, EmptyTask, PrepareTask, RemacTask, RemoveTask, SysctlTask, Task } from "./tasks.ts";
 
 /** The container's end of the pair, as Docker names it. */
 const eth = "eth0";
@@ -51,6 +52,9 @@ export function perform(home: Home, task: Task): void {
       break;
     case "sysctls":
       writeSysctls(home, task);
+      break;
+    case "detach":
+      detach(home, task);
       break;
     case "remove":
       remove(home, task);
@@ -151,6 +155,11 @@ function remac(home: Home, task: RemacTask): void {
   } finally {
     close({ namespace, socket });
   }
+}
+
+function detach(home: Home, task: DetachTask): void {
+  for (const veth of task.veths) detachBridgePort(home.socket, veth);
+  for (const path of task.paths) removeNetworkNamespace(path);
 }
 
 function remove(home: Home, task: RemoveTask): void {

@@ -29,14 +29,17 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
 }
 
 async function run(words: string[], input: string): Promise<string> {
-  let child: Bun.Subprocess<Blob, "pipe", "pipe">;
+  let child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   try {
-    child = Bun.spawn(["nft", ...words], { stdin: new Blob([input]), stdout: "pipe", stderr: "pipe" });
+    child = Bun.spawn(["nft", ...words], { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT")
       throw new NftError("nft is not installed (package nftables)");
     throw error;
   }
+  // Not a Blob as standard input: Bun keeps its file open until the collector comes along.
+  child.stdin.write(input);
+  child.stdin.end();
   const [output, errors, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
