@@ -1,6 +1,6 @@
 /** The Runtime by conmon and crun: conmon supervises, crun confines. */
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeMemoryProgram } from "../sys/memfd.ts";
 import { pidfdOpen, pidfdSendSignal, kill as signalProcess, startTime } from "../sys/process.ts";
@@ -65,6 +65,7 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
   const filters = openFilters(`${execRoot}/filters`, crun);
   const held = new Map<string, HeldContainer>();
   let closed = false;
+  let known: { mtimeMs: number; text: string } | undefined;
 
   const place = (pid: number) => {
     try {
@@ -125,8 +126,10 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
     cgroups,
 
     async version() {
-      const child = Bun.spawn([crun, "--version"], { stdio: ["ignore", "pipe", "ignore"] });
-      return /version (\S+)/.exec(await new Response(child.stdout).text())?.[1] ?? "unknown";
+      // Asked again only when the program was replaced.
+      const { mtimeMs } = statSync(crun);
+      if (known?.mtimeMs !== mtimeMs) known = { mtimeMs, text: await programVersion(crun) };
+      return known.text;
     },
 
     async create(launch) {
@@ -271,6 +274,11 @@ function openPlacer(cgroups: Cgroups): { fd: number; path: string } | undefined 
     // The kernel forbids it (vm.memfd_noexec).
   }
   return undefined;
+}
+
+async function programVersion(program: string): Promise<string> {
+  const child = Bun.spawn([program, "--version"], { stdio: ["ignore", "pipe", "ignore"] });
+  return /version (\S+)/.exec(await new Response(child.stdout).text())?.[1] ?? "unknown";
 }
 
 function isRunning(pidfd: number): boolean {

@@ -25,8 +25,9 @@ async function* read(container: Container, path: string, options: LogOptions): A
   });
   if (follow) container.exits.add(end);
   try {
-    const { tail, since, until } = options;
-    for await (const record of readLogs(path, { tail, since, until, ...(follow ? { follow: ended } : {}) })) {
+    const { tail, since, until, signal } = options;
+    const following = { ...(follow ? { follow: ended } : {}), ...(signal ? { signal } : {}) };
+    for await (const record of readLogs(path, { tail, since, until, ...following })) {
       if (record.stream === "stdout" ? options.stdout : options.stderr) yield record;
     }
   } finally {

@@ -5,6 +5,7 @@
 import { mkdirSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { unmount } from "../../sys/mount.ts";
 import { now } from "../clock.ts";
 import { type Container, isRunning } from "./container.ts";
 import type { Parts } from "./containers.ts";
@@ -12,6 +13,7 @@ import { watchExit } from "./exit.ts";
 import { startContainer } from "./lifecycle.ts";
 import { streamsOf } from "./process.ts";
 import { destroyContainer } from "./remove.ts";
+import { unmountShm } from "./shm.ts";
 
 /** What Docker gives a container whose end nobody saw. */
 const lostExitCode = 255;
@@ -55,6 +57,8 @@ async function reconnect(parts: Parts, container: Container): Promise<void> {
   try {
     const process = await parts.runtime.reconnect(record.id, streamsOf(record));
     if (process) {
+      // A restart by policy that was cut off between its making and its start: nobody was told that it runs.
+      if (!parts.runtime.isStarted(record.id)) await parts.runtime.start(record.id);
       container.process = process;
       return;
     }
@@ -82,13 +86,18 @@ async function sweepSnapshots(parts: Parts): Promise<void> {
       await attempt(parts, () => parts.snapshots.remove(id));
     } else if (!container.process) {
       await attempt(parts, async () => parts.snapshots.unmount(id));
+      await attempt(parts, async () => unmountShm(parts, container.record));
     }
   }
 }
 
 async function sweepFolders(parts: Parts): Promise<void> {
   for (const id of readdirSync(parts.folder)) {
-    if (!parts.store.byId(id)) await attempt(parts, () => rm(join(parts.folder, id), { recursive: true, force: true }));
+    if (parts.store.byId(id)) continue;
+    await attempt(parts, async () => {
+      unmount(join(parts.folder, id, "shm"), { lazy: true });
+      await rm(join(parts.folder, id), { recursive: true, force: true });
+    });
   }
 }
 

@@ -82,6 +82,7 @@ export function createExecs(parts: Parts): Execs {
         execId,
         process: makeExecProcess(parts, container, config),
         streams: { terminal, openStdin, stdinOnce: true },
+        detached: options.detach,
         ...(options.size ? { size: options.size } : {}),
       });
     } catch (error) {
