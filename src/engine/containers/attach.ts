@@ -21,8 +21,6 @@ export function attachSession(parts: Parts, container: Container): AttachSession
     terminal: record.config.Tty ?? false,
     openStdin: record.config.OpenStdin ?? false,
     stdinOnce: record.config.StdinOnce ?? false,
-    detached: () => parts.events.emit("container", "detach", record.id, eventAttributes(container.record)),
-    stdinOnce: record.config.StdinOnce ?? false,
     detached: () => parts.events.emit("container", "detach", record.id, eventAttributes(record)),
     history: () => containerLogs(parts, container, everything).records,
     attachment: (signal) => attachment(container, signal),
