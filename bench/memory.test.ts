@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
 import { data } from "./images.ts";
-import { parentOf, parseParent, parsePss, pss } from "./memory.ts";
+import { describeProcesses, parentOf, parseParent, parsePss, pss } from "./memory.ts";
 
 test("reads Pss", () => {
   expect(parsePss("5581 rollup\nRss:                8192 kB\nPss:                1024 kB\nPss_Dirty:  10 kB\n")).toBe(
@@ -10,6 +10,10 @@ test("reads Pss", () => {
   expect(() => parsePss("Rss: 1 kB\n")).toThrow("no Pss");
   expect(pss(process.pid)).toBeGreaterThan(1_000_000);
   expect(pss(2 ** 22 + 1)).toBe(0);
+});
+
+test("says what memory consists of", () => {
+  expect(describeProcesses([process.pid, process.pid, 2 ** 22 + 1])).toMatch(/^2 \S+ \d+\.\d MB$/);
 });
 
 test("finds the parent, whatever the program is called", () => {

@@ -17,6 +17,22 @@ export function parsePss(rollup: string): number {
   return Number(found) * 1024;
 }
 
+/** Programs, how often each runs, and their memory together: `dockerd 50.1 MB, 2 conmon 2.4 MB`; the greatest first. */
+export function describeProcesses(pids: number[]): string {
+  const programs = new Map<string, { count: number; bytes: number }>();
+  for (const pid of pids) {
+    const bytes = pss(pid);
+    if (bytes === 0) continue;
+    const name = readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+    const { count, bytes: before } = programs.get(name) ?? { count: 0, bytes: 0 };
+    programs.set(name, { count: count + 1, bytes: before + bytes });
+  }
+  return [...programs]
+    .sort(([, a], [, b]) => b.bytes - a.bytes)
+    .map(([name, { count, bytes }]) => `${count > 1 ? `${count} ` : ""}${name} ${(bytes / 1e6).toFixed(1)} MB`)
+    .join(", ");
+}
+
 /** The parent's pid in proc_pid_stat(5); the command in parentheses may hold anything. */
 export function parseParent(stat: string): number {
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);

@@ -14,6 +14,8 @@ export interface Line {
   ratio?: Ratio;
   goal?: Goal;
   predicted?: number;
+  /** What the figures consist of. */
+  details: string[];
   /** undefined: no goal, or not measured. */
   met?: boolean;
 }
@@ -30,7 +32,7 @@ export interface Report {
 
 const megabyte = 1_000_000;
 
-export function lineOf({ row, variant, dockerd, gantry }: Measured): Line {
+export function lineOf({ row, variant, dockerd, gantry, details = [] }: Measured): Line {
   const { title, unit, goal, predicted } = row;
   const scale = unit === "MB" ? megabyte : 1;
   const scaled = (samples: Samples): Samples =>
@@ -43,6 +45,7 @@ export function lineOf({ row, variant, dockerd, gantry }: Measured): Line {
     unit,
     dockerd: sum(theirs),
     gantry: sum(ours),
+    details,
   };
   if (goal) line.goal = goal;
   if (predicted !== undefined) line.predicted = predicted;
@@ -89,6 +92,7 @@ function notes({ lines }: Report): string[] {
       const half = line[name];
       if (typeof half === "string") missing.set(half, [...(missing.get(half) ?? []), line.name]);
     }
+    for (const detail of line.details) said.push(`${line.name}, ${detail}`);
     if (line.predicted !== undefined && typeof line.gantry !== "string") {
       const share = (line.gantry.median / line.predicted).toFixed(2);
       const figures = `${figure(line.gantry.median)} ${line.unit}, the parts predict ${line.predicted} (${share} of it)`;

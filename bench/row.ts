@@ -7,6 +7,8 @@ export interface Side {
   label: string;
   /** Does it once; resolves with milliseconds, or bytes. */
   once(): Promise<number>;
+  /** What the figure consists of, asked for when all is measured. */
+  detail?(): string;
 }
 
 export interface Sides {

@@ -10,6 +10,8 @@ export interface Measured {
   variant: string;
   dockerd: Samples;
   gantry: Samples;
+  /** What the figures consist of, `dockerd: …`. */
+  details?: string[];
 }
 
 export interface TurnOptions {
@@ -47,7 +49,10 @@ export async function measure(row: Row, engines: Engines, options: TurnOptions):
           await one.turn(pause, round >= 0);
         }
       }
-      measured.push({ row, variant: name, dockerd: dockerd.samples(), gantry: gantry.samples() });
+      const details = [sides.dockerd?.detail?.(), sides.gantry?.detail?.()].flatMap((detail, index) =>
+        detail === undefined ? [] : [`${index === 0 ? "dockerd" : "gantry"}: ${detail}`],
+      );
+      measured.push({ row, variant: name, dockerd: dockerd.samples(), gantry: gantry.samples(), details });
     }
     return measured;
   } finally {

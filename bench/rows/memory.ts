@@ -1,4 +1,4 @@
-import { pss } from "../memory.ts";
+import { describeProcesses, pss } from "../memory.ts";
 import { type Row, side } from "../row.ts";
 
 /** All processes of a server to which nobody speaks: for dockerd that is containerd, too. */
@@ -16,6 +16,7 @@ export const memory: Row = {
       side(engines[name], (engine) => ({
         label: `${name} at rest`,
         once: async () => engine.processes().reduce((sum, pid) => sum + pss(pid), 0),
+        detail: () => describeProcesses(engine.processes()),
       }));
     return { dockerd: of("dockerd"), gantry: of("gantry") };
   },

@@ -75,11 +75,11 @@ test("lays a tree of files, folders and links, without what is left out", () => 
 });
 
 test("runs chosen tests alone, the usual ones after the machine check", () => {
-  expect(plan({ patterns: ["a b"], name: "c", built: true })).toBe(
+  const all = { patterns: [], quick: false, name: undefined, built: true };
+  expect(plan({ ...all, patterns: ["a b"], name: "c" })).toBe(
     "code=0\nbun scripts/test.ts 'a b' '-t' 'c' || code=1\nexit $code",
   );
-  expect(plan({ patterns: [], name: undefined, built: true })).toContain(
-    "doctor --json || code=1\nbun scripts/test.ts 'test/vm/platform'",
-  );
-  expect(plan({ patterns: [], name: undefined, built: false })).not.toContain("dist/gantry");
+  expect(plan(all)).toContain("doctor --json || code=1\nbun scripts/test.ts 'test/vm/platform'");
+  expect(plan({ ...all, built: false })).not.toMatch(/dist\/gantry|hello-world/);
+  expect(plan({ ...all, quick: true }).length).toBeLessThan(plan(all).length);
 });

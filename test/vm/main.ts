@@ -1,10 +1,11 @@
 /**
  * Runs tests in a virtual machine with Debian 13's kernel and programs, and nothing but cgroup v2.
  *
- *   bun test/vm/main.ts [PATTERN …] [-t NAME] [--accel tcg|kvm] [--memory MB] [--cpus N] [--limit SECONDS]
+ *   bun test/vm/main.ts [--quick | PATTERN …] [-t NAME] [--accel tcg|kvm] [--memory MB] [--cpus N] [--limit SECONDS]
  *                       [--refresh] [--console] [--command WORD …]
  *
- * PATTERN and NAME choose tests as scripts/test.ts does; without any, those listed below. After `--command` stands what
+ * PATTERN and NAME choose tests as scripts/test.ts does; without any, those of plan.ts, with
+ * `--quick` a part of them. After `--command` stands what
  * to run instead (the tree is /gantry, Bun is on the PATH). `--refresh` fetches Debian's packages anew, `--console`
  * shows the machine's. The exit code is that of the tests.
  */
@@ -84,6 +85,7 @@ async function main(): Promise<number> {
       memory: { type: "string", default: "2048" },
       cpus: { type: "string", default: "2" },
       limit: { type: "string", default: "1200" },
+      quick: { type: "boolean", default: false },
       refresh: { type: "boolean", default: false },
       console: { type: "boolean", default: false },
     },
@@ -102,7 +104,11 @@ async function main(): Promise<number> {
     system,
     files: treeFiles(),
     leave,
-    command: given ?? ["sh", "-c", plan({ patterns: positionals, name: values["test-name-pattern"], built })],
+    command: given ?? [
+      "sh",
+      "-c",
+      plan({ patterns: positionals, quick: values.quick, name: values["test-name-pattern"], built }),
+    ],
     env: {
       PATH: "/gantry/node_modules/@oven/bun-linux-x64/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
       GANTRY_GUEST: "1",
