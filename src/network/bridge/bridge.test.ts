@@ -159,6 +159,22 @@ describe("ports", () => {
     expect(published()).toHaveLength(3);
   });
 
+  test("a client that sends datagrams from one port all the time reaches each container that comes", async () => {
+    const outside = lab.host();
+    const { a: address } = lab.wire(machine, outside, "lan");
+    const udp = { ...tcp, protocol: "udp", containerPort: 53, hostPort: 5300 } as const;
+    const ask = () => outside.ask("udp", address, 5300, 4000);
+    expect(await ask()).not.toStartWith("c-");
+    for (const name of ["c-first", "c-second"]) {
+      const { namespace } = await server.acquire(name);
+      await lab.inside(namespace).serve("udp", 53, name);
+      await server.publish(name, [udp]);
+      expect(await ask()).toStartWith(name);
+      await server.release(name);
+    }
+    expect(await ask()).not.toStartWith("c-");
+  });
+
   test("a free one is chosen, none twice, also within a range", async () => {
     const any = { ...tcp, hostPort: 0 };
     const chosen = (await server.publish("a", [any, any, any])).map((one) => one.hostPort);

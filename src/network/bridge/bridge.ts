@@ -121,6 +121,7 @@ async function assemble(options: BridgeOptions, claim: number, socket: NetlinkSo
     try {
       for (const binding of bindings) made.push(ports.reserve(binding));
       if (made.length > 0) await addRules(held, made);
+      await forget(made);
     } catch (error) {
       for (const one of made) ports.free(one);
       if (!(error instanceof NetworkError) || endpoint === undefined) throw error;
@@ -147,6 +148,17 @@ async function assemble(options: BridgeOptions, claim: number, socket: NetlinkSo
     }
   }
 
+  /** Flows of datagrams to these ports are translated anew. Only an improvement: kernels may lack it. */
+  async function forget(reservations: Reservation[]): Promise<void> {
+    const datagrams = reservations.filter(({ binding }) => binding.protocol === "udp");
+    if (datagrams.length === 0) return;
+    try {
+      await assign({ kind: "forget", ports: datagrams.map(({ binding }) => binding.hostPort) }, "now");
+    } catch (error) {
+      log(`cannot forget earlier UDP flows to published ports: ${(error as Error).message}`);
+    }
+  }
+
   async function release(id: string): Promise<void> {
     const held = endpoints.get(id);
     if (held) {
@@ -162,6 +174,7 @@ async function assemble(options: BridgeOptions, claim: number, socket: NetlinkSo
       await nft(removePublished(bridge, publishedBy(held))).catch(applyAll);
       // Only now: a port that another process can have must not lead into the container any more.
       for (const one of held.reservations) ports.free(one);
+      await forget(held.reservations);
     }
     await pool.remove(held.prepared);
   }

@@ -33,7 +33,7 @@ export interface Host {
   /** Listens and answers everything with `text`; resolves when it listens. */
   serve(protocol: "tcp" | "udp", port: number, text: string, address?: string): Promise<void>;
   /** What a server there answers, "nothing" when it does not within a second, or the error's code. */
-  ask(protocol: "tcp" | "udp", address: string, port: number): Promise<string>;
+  ask(protocol: "tcp" | "udp", address: string, port: number, ownPort?: number): Promise<string>;
 }
 
 export function createLab(): Lab {
@@ -57,9 +57,19 @@ export function createLab(): Lab {
       const { value } = await child.stdout.getReader().read();
       if (new TextDecoder().decode(value) !== "ready\n") throw new Error(`no server on port ${port} of ${path}`);
     },
-    async ask(protocol, address, port) {
+    async ask(protocol, address, port, ownPort = 0) {
       const child = Bun.spawn(
-        ["nsenter", `--net=${path}`, process.execPath, programs.peer, "ask", protocol, address, String(port)],
+        [
+          "nsenter",
+          `--net=${path}`,
+          process.execPath,
+          programs.peer,
+          "ask",
+          protocol,
+          address,
+          String(port),
+          String(ownPort),
+        ],
         {
           stderr: "inherit",
         },

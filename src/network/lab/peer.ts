@@ -1,4 +1,4 @@
-/** For tests: `serve PROTOCOL ADDRESS PORT TEXT` or `ask PROTOCOL ADDRESS PORT`, in whichever namespace it was started. */
+/** For tests: `serve PROTOCOL ADDRESS PORT TEXT` or `ask PROTOCOL ADDRESS PORT [OWN-PORT]`, in whichever namespace it was started. */
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 
@@ -40,5 +40,5 @@ function ask(): void {
   const socket = createSocket("udp4");
   socket.on("message", (message) => end(message.toString()));
   socket.on("error", (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
-  socket.send("?", Number(port), address);
+  socket.bind(Number(text), () => socket.send("?", Number(port), address));
 }

@@ -53,7 +53,13 @@ export interface DetachTask {
   veths: string[];
 }
 
-export type Task = PrepareTask | RemacTask | EmptyTask | SysctlTask | DetachTask | RemoveTask;
+/** Makes the host forget its UDP flows to these ports. */
+export interface ForgetTask {
+  kind: "forget";
+  ports: number[];
+}
+
+export type Task = PrepareTask | RemacTask | EmptyTask | SysctlTask | DetachTask | RemoveTask | ForgetTask;
 
 export interface TaskFailure {
   message: string;

@@ -12,6 +12,7 @@ import {
   visitNetwork,
 } from "../../sys/namespaces.ts";
 import { NetlinkSocket, netlinkFamilies, openNetlink } from "../../sys/netlink.ts";
+import { forgetFlows } from "../conntrack/conntrack.ts";
 import {
   addAddress,
   addDefaultRoute,
@@ -24,7 +25,16 @@ import {
   setMac,
 } from "../link/link.ts";
 import { NetworkError } from "../network.ts";
-import type { DetachTask, EmptyTask, PrepareTask, RemacTask, RemoveTask, SysctlTask, Task } from "./tasks.ts";
+import type {
+  DetachTask,
+  EmptyTask,
+  ForgetTask,
+  PrepareTask,
+  RemacTask,
+  RemoveTask,
+  SysctlTask,
+  Task,
+} from "./tasks.ts";
 
 /** The container's end of the pair, as Docker names it. */
 const eth = "eth0";
@@ -58,6 +68,9 @@ export function perform(home: Home, task: Task): void {
       break;
     case "remove":
       remove(home, task);
+      break;
+    case "forget":
+      forget(task);
       break;
   }
 }
@@ -165,6 +178,15 @@ function detach(home: Home, task: DetachTask): void {
 function remove(home: Home, task: RemoveTask): void {
   for (const path of task.paths) removeNetworkNamespace(path);
   removeLinks(home.socket, task.veths);
+}
+
+function forget(task: ForgetTask): void {
+  const socket = openNetlink(netlinkFamilies.netfilter);
+  try {
+    for (const port of task.ports) forgetFlows(socket, port);
+  } finally {
+    socket.close();
+  }
 }
 
 function writeSysctls(home: Home, task: SysctlTask): void {
