@@ -20,7 +20,14 @@ export function parsePax(content: Buffer): Records {
     const length = /^[1-9][0-9]*$/.test(digits) ? Number(digits) : 0;
     const end = at + length;
     const equals = all.indexOf("=", space);
-    if (end > all.length || end <= space + 1 || all[end - 1] !== "\n" || equals === -1 || equals >= end) {
+    if (
+      length === 0 ||
+      end > all.length ||
+      end <= space + 1 ||
+      all[end - 1] !== "\n" ||
+      equals === -1 ||
+      equals >= end
+    ) {
       throw new TarError("a pax header is malformed");
     }
     const key = all.slice(space + 1, equals);
