@@ -30,20 +30,6 @@ describeNeeding(
     base = await registry.push(await busyboxImage(), "bb");
     server = await startServer({ args: ["--embedded-hub", "off"] });
     expect(await server.cli(["pull", base])).toMatchObject({ code: 0 });
-    const started = await server.cli([
-      "run",
-      "-d",
-      "--name",
-      "box",
-      "-m",
-      "32m",
-      "--pids-limit",
-      "20",
-      base,
-      "sleep",
-      "1000",
-    ]);
-    expect(started).toMatchObject({ code: 0 });
   }, 120_000);
 
   afterAll(async () => {
@@ -51,13 +37,24 @@ describeNeeding(
     await registry?.cleanup();
   }, 60_000);
 
+  /** A container of its own each time: what one test leaves running must not count against the next one's limits. */
+  async function inFreshBox(command: string[]) {
+    const limits = ["-m", "32m", "--pids-limit", "20"];
+    const started = await server.cli(["run", "-d", ...limits, base, "sleep", "1000"]);
+    expect(started.code).toBe(0);
+    const box = started.stdout.trim();
+    const result = await server.cli(["exec", box, ...command]);
+    expect(await server.cli(["rm", "-f", box])).toMatchObject({ code: 0 });
+    return result;
+  }
+
   /** The same command as a container's own and as an exec's. */
   const ways: [
     name: string,
     run: (...command: string[]) => Promise<{ code: number; stdout: string; stderr: string }>,
   ][] = [
     ["run", (...command) => server.cli(["run", "--rm", "-m", "32m", "--pids-limit", "20", base, ...command])],
-    ["exec", (...command) => server.cli(["exec", "box", ...command])],
+    ["exec", (...command) => inFreshBox(command)],
   ];
 
   for (const [name, run] of ways) {

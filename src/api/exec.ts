@@ -80,7 +80,7 @@ async function start(call: Call): Promise<void> {
     return client.end();
   }
   if (!started) return client.end();
-  const { openStdin, terminal, attachment } = started;
+  const { openStdin, terminal, attachment, exited } = started;
   const config = engine.execs.inspect(execId);
   const ends = follow(stopping, client.closed);
   try {
@@ -93,12 +93,16 @@ async function start(call: Call): Promise<void> {
       ...(terminal ? { detachKeys: knownKeys(config.DetachKeys) } : {}),
       signal: ends.signal,
     });
+    // Clients ask for the exit code the moment the stream ends: it must be there then.
+    if (attachment.ended && !ends.signal.aborted) await Promise.race([exited, aborted(ends.signal)]);
   } finally {
     ends.release();
     client.end();
   }
 }
 
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 const nothing = () => undefined;
 const nextTurn = () => new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
 

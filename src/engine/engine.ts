@@ -124,7 +124,7 @@ export interface Execs {
   start(
     execId: string,
     options: { detach: boolean; tty: boolean; size?: { rows: number; columns: number } },
-  ): Promise<{ terminal: boolean; openStdin: boolean; attachment: Attachment } | undefined>;
+  ): Promise<{ terminal: boolean; openStdin: boolean; attachment: Attachment; exited: Promise<void> } | undefined>;
   inspect(execId: string): ExecInspectResponse;
   resize(execId: string, rows: number, columns: number): Promise<void>;
 }

@@ -299,7 +299,12 @@ export function createFakeEngine(): FakeEngine {
           exec.code = code;
         });
         if (options.detach) return undefined;
-        return { terminal, openStdin: exec.config.AttachStdin === true, attachment: process.attachment };
+        return {
+          terminal,
+          openStdin: exec.config.AttachStdin === true,
+          attachment: process.attachment,
+          exited: Promise.resolve(),
+        };
       },
       inspect(execId) {
         const exec = execs.get(execId);

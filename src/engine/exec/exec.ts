@@ -94,7 +94,7 @@ export function createExecs(parts: Parts): Execs {
     }
     exec.running = true;
     exec.pid = exec.process.pid;
-    exec.process.exit.then((exit) => {
+    const exited = exec.process.exit.then((exit) => {
       exec.running = false;
       exec.exitCode = exit.code;
       parts.events.emit(
@@ -106,7 +106,7 @@ export function createExecs(parts: Parts): Execs {
       finish(exec);
     });
     if (options.detach) return undefined;
-    return { terminal, openStdin, attachment: exec.process.attachment };
+    return { terminal, openStdin, attachment: exec.process.attachment, exited };
   }
 
   function finish(exec: Exec): void {
