@@ -10,7 +10,7 @@ import type { ImageService } from "../images/images.ts";
 import type { Endpoints } from "../networks/endpoints.ts";
 import type { VolumeService } from "../volumes/volumes.ts";
 import { attachSession } from "./attach.ts";
-import type { ContainerRecord } from "./container.ts";
+import type { Container, ContainerRecord } from "./container.ts";
 import { createContainer } from "./create.ts";
 import { inspectContainer } from "./inspect.ts";
 import {
@@ -64,7 +64,7 @@ export function createContainers(parts: Parts): Containers {
     list: (options) => listContainers(parts, options),
     inspect: (ref, size) => inspectContainer(parts, find(ref), size),
     top: (ref, psArgs) => topContainer(parts, find(ref), psArgs),
-    resize: async (ref, rows, columns) => resizeContainer(find(ref), rows, columns),
+    resize: async (ref, rows, columns) => resizeContainer(parts, find(ref), rows, columns),
     attach: (ref) => attachSession(parts, find(ref)),
     logs: (ref, options) => containerLogs(parts, find(ref), options),
     prune: (filters) => pruneContainers(parts, filters),
@@ -76,9 +76,11 @@ export function eventAttributes(record: ContainerRecord, more: Record<string, st
   return { ...record.config.Labels, image: record.imageName, name: record.name, ...more };
 }
 
-async function resizeContainer(container: ReturnType<Parts["store"]["find"]>, rows: number, columns: number) {
+async function resizeContainer(parts: Parts, container: Container, rows: number, columns: number) {
   if (!container.process || container.state.status === "exited") {
     throw conflict(`Container ${container.record.id} is not running`);
   }
   await container.process.resize(rows, columns);
+  const size = { height: String(rows), width: String(columns) };
+  parts.events.emit("container", "resize", container.record.id, eventAttributes(container.record, size));
 }

@@ -4,6 +4,8 @@ import type { ContainerConfig, ContainerCreateRequest, ContainerCreateResponse, 
 import { NetworkError } from "../../network/network.ts";
 import { buildSpec } from "../../runtime/spec/build.ts";
 import { SpecError } from "../../runtime/spec/errors.ts";
+import { resolveResources } from "../../runtime/spec/resources.ts";
+import { resourceSupport } from "../../runtime/spec/support.ts";
 import { now, zeroTime } from "../clock.ts";
 import { EngineError, invalid, notFound } from "../errors.ts";
 import { newId, shortId } from "../identifier.ts";
@@ -41,6 +43,7 @@ export async function createContainer(
     const record = makeRecord(parts, { id, name: chosen, image, config: config as ContainerConfig, host, warnings });
     record.endpoints = parts.endpoints.check(record, networking?.EndpointsConfig ?? {});
     checkSpecification(parts, record);
+    warnings.push(...resolveResources(record.hostConfig, resourceSupport()).warnings);
     const commits = bindVolumes(parts, record);
     await parts.snapshots.prepare(id, record.chain);
     try {
@@ -109,16 +112,12 @@ function makeRecord(parts: Parts, { id, name, image, config: asked, host, warnin
   const hostConfig = hostDefaults(parts, host);
   const mode = hostConfig.NetworkMode!;
   if (mode.startsWith("container:") || mode === "host") {
-    if (asked.Hostname && mode.startsWith("container:")) {
-      throw invalid("conflicting options: hostname and the network mode");
-    }
-    if (Object.keys(host.PortBindings ?? {}).length > 0) {
-      if (mode.startsWith("container:")) {
-        throw invalid("conflicting options: port publishing and the container type network mode");
-      }
+    if (mode === "host" && Object.keys(host.PortBindings ?? {}).length > 0) {
       warnings.push("Published ports are discarded when using host network mode");
     }
   }
+  if (mode.startsWith("container:")) checkJoinedNetwork(asked, host);
+  if (asked.Hostname && host.UTSMode === "host") throw invalid("conflicting options: hostname and the UTS mode");
   if (image.platform.architecture !== parts.platform.architecture) {
     warnings.push(
       `The requested image's platform (${image.platform.os}/${image.platform.architecture}) does not match the detected host platform (${parts.platform.os}/${parts.platform.architecture}) and no specific platform was requested`,
@@ -132,7 +131,7 @@ function makeRecord(parts: Parts, { id, name, image, config: asked, host, warnin
     imageName: asked.Image!,
     platform: image.platform,
     chain: image.layers.map((layer) => layer.diffId),
-    config: { ...config, Hostname: config.Hostname || hostnameFor(parts, mode, id) },
+    config: { ...config, ...names(parts, mode, id, config) },
     hostConfig,
     endpoints: {},
     mounts: readMounts(config, hostConfig),
@@ -141,8 +140,30 @@ function makeRecord(parts: Parts, { id, name, image, config: asked, host, warnin
   };
 }
 
-const hostnameFor = (parts: Parts, mode: string, id: string): string =>
-  mode === "host" ? parts.hostname() : shortId(id);
+/** Who joins another container's network has its name, too. */
+function names(parts: Parts, mode: string, id: string, { Hostname, Domainname }: ContainerConfig) {
+  if (!mode.startsWith("container:")) {
+    return { Hostname: Hostname || (mode === "host" ? parts.hostname() : shortId(id)), Domainname: Domainname ?? "" };
+  }
+  const { config } = parts.store.find(mode.slice("container:".length)).record;
+  return { Hostname: config.Hostname!, Domainname: config.Domainname ?? "" };
+}
+
+/** What belongs to the network of another container cannot be asked for by one that joins it. Throws 400. */
+function checkJoinedNetwork(asked: ContainerConfig, host: HostConfig): void {
+  const conflicts: [given: unknown, what: string][] = [
+    [asked.Hostname, "hostname and the network mode"],
+    [host.Dns?.length, "dns and the network mode"],
+    [host.ExtraHosts?.length, "custom host-to-IP mapping and the network mode"],
+    [(asked as { MacAddress?: string }).MacAddress, "mac-address and the network mode"],
+    [
+      Object.keys(host.PortBindings ?? {}).length > 0 || host.PublishAllPorts,
+      "port publishing and the container type network mode",
+    ],
+    [Object.keys(asked.ExposedPorts ?? {}).length > 0, "port exposing and the container type network mode"],
+  ];
+  for (const [given, what] of conflicts) if (given) throw invalid(`conflicting options: ${what}`);
+}
 
 /** The image's configuration under the request's (Docker's rules). */
 function mergeConfig(asked: ContainerConfig, image: ContainerConfig): ContainerConfig {
@@ -171,9 +192,15 @@ function mergeConfig(asked: ContainerConfig, image: ContainerConfig): ContainerC
 function hostDefaults(parts: Parts, host: HostConfig): HostConfig {
   const mode = host.NetworkMode || "bridge";
   const privileged = host.Privileged ?? false;
+  // By ID: the other may be renamed.
+  const named = (other: string) =>
+    other.startsWith("container:")
+      ? `container:${parts.store.find(other.slice("container:".length)).record.id}`
+      : other;
   return {
     ...host,
-    NetworkMode: mode === "default" ? "bridge" : mode,
+    NetworkMode: mode === "default" ? "bridge" : named(mode),
+    ...(host.PidMode ? { PidMode: named(host.PidMode) } : {}),
     RestartPolicy: {
       Name: host.RestartPolicy?.Name || "no",
       MaximumRetryCount: host.RestartPolicy?.MaximumRetryCount ?? 0,
@@ -181,7 +208,7 @@ function hostDefaults(parts: Parts, host: HostConfig): HostConfig {
     LogConfig: { Type: host.LogConfig?.Type || "json-file", Config: host.LogConfig?.Config ?? {} },
     ShmSize: host.ShmSize || 64 << 20,
     Runtime: host.Runtime || "crun",
-    IpcMode: host.IpcMode || "private",
+    IpcMode: named(host.IpcMode || "private"),
     CgroupnsMode: host.CgroupnsMode || (parts.cgroupVersion === 2 && !privileged ? "private" : "host"),
   } as HostConfig;
 }

@@ -6,6 +6,8 @@ import { type Container, isRunning } from "./container.ts";
 import { eventAttributes, type Parts } from "./containers.ts";
 import { begin } from "./lifecycle.ts";
 import { destroyContainer } from "./remove.ts";
+import { unmountShm } from "./shm.ts";
+import { tellVolumes } from "./volumes.ts";
 
 const firstDelay = 100;
 const longestDelay = 60_000;
@@ -23,9 +25,10 @@ async function ended(parts: Parts, container: Container, process: RunningProcess
   // The server ended, or it was begun anew meanwhile.
   if (container.process !== process || !isRunning(container)) return;
   const { record } = container;
-  const { endpoint: _endpoint, bindings: _bindings, ...rest } = container.state;
+  parts.endpoints.leave(container);
+  tellVolumes(parts, record, "unmount");
   container.state = {
-    ...rest,
+    ...container.state,
     status: "exited",
     pid: 0,
     exitCode: exit.code,
@@ -67,6 +70,7 @@ async function teardown(parts: Parts, container: Container): Promise<void> {
     () => parts.endpoints.disconnect(container),
     () => parts.runtime.remove(id),
     async () => parts.snapshots.unmount(id),
+    async () => unmountShm(parts, container.record),
   ];
   for (const step of steps) {
     try {

@@ -12,16 +12,21 @@ export interface EngineFiles {
   hostname: string;
 }
 
+/** Where they are: with the container whose network it is. */
+export function filesOf(parts: Parts, record: ContainerRecord): EngineFiles {
+  const mode = record.hostConfig.NetworkMode ?? "";
+  const other = mode.startsWith("container:") ? parts.store.byId(mode.slice("container:".length)) : undefined;
+  if (other) return filesOf(parts, other.record);
+  const folder = join(parts.folder, record.id);
+  return { hosts: join(folder, "hosts"), resolv: join(folder, "resolv.conf"), hostname: join(folder, "hostname") };
+}
+
 /** Writes them anew for this start: addresses may have changed. Throws NetworkError for what cannot stand in them. */
 export function writeFiles(parts: Parts, container: Container): EngineFiles {
   const { record } = container;
-  const folder = join(parts.folder, record.id);
-  mkdirSync(folder, { recursive: true, mode: 0o710 });
-  const files = {
-    hosts: join(folder, "hosts"),
-    resolv: join(folder, "resolv.conf"),
-    hostname: join(folder, "hostname"),
-  };
+  mkdirSync(join(parts.folder, record.id), { recursive: true, mode: 0o710 });
+  const files = filesOf(parts, record);
+  if (record.hostConfig.NetworkMode?.startsWith("container:")) return files;
   const content = makeFiles(parts, record, container.state.endpoint);
   writeFileSync(files.hosts, content.hosts);
   writeFileSync(files.resolv, content.resolv);

@@ -5,6 +5,7 @@ import { zeroTime } from "../clock.ts";
 import type { Container, ContainerRecord, MountRecord } from "./container.ts";
 import { isRunning } from "./container.ts";
 import type { Parts } from "./containers.ts";
+import { filesOf } from "./files.ts";
 
 /** Docker's lists, shown when the container has none of its own. */
 const maskedPaths = [
@@ -34,7 +35,7 @@ export async function inspectContainer(
 ): Promise<ContainerInspectResponse> {
   const { record, state } = container;
   const { config, hostConfig: host } = record;
-  const folder = join(parts.folder, record.id);
+  const files = filesOf(parts, record);
   const privileged = host.Privileged ?? false;
   const answer = {
     Id: record.id,
@@ -55,9 +56,9 @@ export async function inspectContainer(
       FinishedAt: state.finishedAt || zeroTime,
     },
     Image: record.image,
-    ResolvConfPath: join(folder, "resolv.conf"),
-    HostnamePath: join(folder, "hostname"),
-    HostsPath: join(folder, "hosts"),
+    ResolvConfPath: files.resolv,
+    HostnamePath: files.hostname,
+    HostsPath: files.hosts,
     LogPath: logPath(parts, record),
     Name: `/${record.name}`,
     RestartCount: state.restartCount,

@@ -12,6 +12,7 @@ import { writeFiles } from "./files.ts";
 import { logPath } from "./inspect.ts";
 import { StartFailure } from "./lifecycle.ts";
 import { environment, streamsOf, userOf } from "./process.ts";
+import { mountShm, unmountShm } from "./shm.ts";
 import { specInput } from "./specification.ts";
 
 /** Leaves `container.process` set and the command running, or throws and leaves nothing. */
@@ -28,6 +29,8 @@ export async function launch(parts: Parts, container: Container): Promise<void> 
     });
     const rootfs = parts.snapshots.mount(id);
     undo.push(() => parts.snapshots.unmount(id));
+    mountShm(parts, record);
+    undo.push(() => unmountShm(parts, record));
     makeBindSources(container);
     const { namespace } = await connection;
     const mode = record.hostConfig.NetworkMode!;

@@ -7,6 +7,7 @@ import { cancelRestart, watchExit } from "./exit.ts";
 import { launch } from "./launch.ts";
 import { destroyContainer } from "./remove.ts";
 import { readSignal } from "./signals.ts";
+import { tellVolumes } from "./volumes.ts";
 
 /** false when it runs already. */
 export function startContainer(parts: Parts, container: Container): Promise<boolean> {
@@ -52,6 +53,7 @@ export async function begin(parts: Parts, container: Container): Promise<void> {
     startedAt: now(),
   };
   parts.store.saveState(container);
+  tellVolumes(parts, record, "mount");
   parts.events.emit("container", "start", record.id, eventAttributes(record));
   watchExit(parts, container, container.process!);
 }

@@ -5,9 +5,24 @@ import { invalid, notImplemented } from "../errors.ts";
 /** Every field that some client can set and that nothing here acts on; never ignored in silence. */
 const absent: { name: string; set: (host: HostConfig, config: ContainerConfig) => unknown }[] = [
   {
-    name: "health checks (--health-cmd)",
-    set: (_, config) => config.Healthcheck?.Test?.length && config.Healthcheck.Test[0] !== "NONE",
+    name: "health checks (--health-cmd, --health-interval, --health-timeout, --health-retries, --health-start-period, --health-start-interval)",
+    set: (_, { Healthcheck: check }) => {
+      const { Test: test, ...times } = check ?? {};
+      return (test?.length && test[0] !== "NONE") || Object.values(times).some((value) => Number(value) !== 0);
+    },
   },
+  {
+    name: "limits of kernel memory (--kernel-memory)",
+    set: (host) => {
+      const { KernelMemory: all, KernelMemoryTCP: tcp } = host as { KernelMemory?: number; KernelMemoryTCP?: number };
+      return all || tcp;
+    },
+  },
+  {
+    name: "limits that Windows alone has (--cpu-count, --cpu-percent, --io-maxbandwidth, --io-maxiops)",
+    set: (host) => host.CpuCount || host.CpuPercent || host.IOMaximumBandwidth || host.IOMaximumIOps,
+  },
+  { name: "containers without network settings (NetworkDisabled)", set: (_, config) => config.NetworkDisabled },
   { name: "links (--link)", set: (host) => host.Links?.length },
   { name: "volumes of other containers (--volumes-from)", set: (host) => host.VolumesFrom?.length },
   { name: "volume drivers (--volume-driver)", set: (host) => host.VolumeDriver && host.VolumeDriver !== "local" },

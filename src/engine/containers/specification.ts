@@ -4,12 +4,13 @@ import type { NamespaceChoice, SpecInput } from "../../runtime/spec/build.ts";
 import { resolveDevice } from "../../runtime/spec/devices.ts";
 import { bindMount } from "../../runtime/spec/mounts.ts";
 import { resolveResources } from "../../runtime/spec/resources.ts";
-import type { Ulimit } from "../../runtime/spec/rlimits.ts";
+import { resourceSupport } from "../../runtime/spec/support.ts";
 import type { SpecMount } from "../../runtime/spec/types.ts";
 import { conflict, invalid, notImplemented } from "../errors.ts";
 import { type ContainerRecord, isRunning, type MountRecord } from "./container.ts";
 import type { Parts } from "./containers.ts";
 import type { EngineFiles } from "./files.ts";
+import { shmSource } from "./shm.ts";
 
 /** What only the start knows. */
 export interface Surroundings {
@@ -50,7 +51,7 @@ export function specInput(parts: Parts, record: ContainerRecord, around: Surroun
       ...record.mounts.map((one) => mountOf(parts, one)),
     ],
     shmSize: host.ShmSize!,
-    ...sharedMemory(parts, host.IpcMode ?? ""),
+    ...sharedMemory(parts, record),
     privileged,
     capAdd: host.CapAdd ?? [],
     capDrop: host.CapDrop ?? [],
@@ -66,9 +67,9 @@ export function specInput(parts: Parts, record: ContainerRecord, around: Surroun
       ),
     ),
     deviceCgroupRules: host.DeviceCgroupRules ?? [],
-    resources: resolveResources(host).resources,
+    resources: resolveResources(host, resourceSupport()).resources,
     sysctls: host.Sysctls ?? {},
-    ulimits: (host.Ulimits ?? []) as Ulimit[],
+    ulimits: (host.Ulimits ?? []).map(({ Name = "", Soft = 0, Hard = 0 }) => ({ name: Name, soft: Soft, hard: Hard })),
     ...(host.OomScoreAdj ? { oomScoreAdj: host.OomScoreAdj } : {}),
     ...(host.Init ? { init: "/usr/bin/catatonit" } : {}),
   };
@@ -115,10 +116,13 @@ function joined(parts: Parts, mode: string, type: "pid" | "ipc"): NamespaceChoic
   throw invalid(`invalid ${type === "pid" ? "PID" : "IPC"} mode: ${mode}`);
 }
 
-function sharedMemory(parts: Parts, mode: string): { shmSource?: string } {
-  if (!mode.startsWith("container:")) return {};
-  const other = parts.store.find(mode.slice("container:".length));
-  return { shmSource: `/proc/${other.state.pid}/root/dev/shm` };
+function sharedMemory(parts: Parts, record: ContainerRecord): { shmSource?: string; withoutShm?: boolean } {
+  const source = shmSource(parts, record);
+  return record.hostConfig.IpcMode === "none"
+    ? { withoutShm: true }
+    : source === undefined
+      ? {}
+      : { shmSource: source };
 }
 
 /** A mount of the user's at one of these places wins. */

@@ -2,7 +2,7 @@
 import type { ContainerTopResponse } from "@docker/node-sdk";
 import { conflict, EngineError, invalid } from "../errors.ts";
 import { type Container, isRunning } from "./container.ts";
-import type { Parts } from "./containers.ts";
+import { eventAttributes, type Parts } from "./containers.ts";
 
 export async function topContainer(parts: Parts, container: Container, psArgs: string): Promise<ContainerTopResponse> {
   const { id } = container.record;
@@ -16,6 +16,7 @@ export async function topContainer(parts: Parts, container: Container, psArgs: s
   const ps = Bun.spawn(["ps", ...args], { stdout: "pipe", stderr: "pipe", stdin: "ignore" });
   const [text, complaint, code] = await Promise.all([ps.stdout.text(), ps.stderr.text(), ps.exited]);
   if (code !== 0) throw new EngineError("internal", `error running ps: ${complaint.trim() || `exit status ${code}`}`);
+  parts.events.emit("container", "top", id, eventAttributes(container.record));
   return readTable(text, pids);
 }
 

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { copyTree } from "../../storage/copy/copy.ts";
 import { openRoot } from "../../sys/rooted.ts";
-import type { Container, MountRecord } from "./container.ts";
+import type { Container, ContainerRecord, MountRecord } from "./container.ts";
 import type { Parts } from "./containers.ts";
 
 /**
@@ -26,6 +26,20 @@ export async function fillVolume(parts: Parts, container: Container, mount: Moun
   } finally {
     root.close();
     parts.snapshots.unmount(id);
+  }
+}
+
+/** Docker's events of the volumes that a container begins or ends to use. */
+export function tellVolumes(parts: Parts, record: ContainerRecord, action: "mount" | "unmount"): void {
+  for (const mount of record.mounts) {
+    if (mount.type !== "volume") continue;
+    parts.events.emit("volume", action, mount.source, {
+      driver: "local",
+      container: record.id,
+      ...(action === "mount"
+        ? { destination: mount.destination, "read/write": String(!mount.readonly), propagation: mount.propagation }
+        : {}),
+    });
   }
 }
 

@@ -3,7 +3,7 @@ import type { EndpointSettings, NetworkSettings, PortSummary } from "@docker/nod
 import type { BridgeNetwork, EmptyNamespace, PortBinding } from "../../network/network.ts";
 import { type Container, type ContainerRecord, isRunning } from "../containers/container.ts";
 import type { ContainerStore } from "../containers/store.ts";
-import { conflict, invalid, notFound } from "../errors.ts";
+import { conflict, invalid, notFound, notImplemented } from "../errors.ts";
 import type { EventLog } from "../events/events.ts";
 
 export interface Endpoints {
@@ -11,6 +11,8 @@ export interface Endpoints {
   check(record: ContainerRecord, asked: Record<string, EndpointSettings>): Record<string, EndpointSettings>;
   /** Before the start. `namespace` undefined is the host's. Fills the state's endpoint and bindings. Throws EngineError. */
   connect(container: Container): Promise<{ namespace: string | undefined }>;
+  /** It is connected no more, as far as anybody sees; `disconnect` gives back what it held. */
+  leave(container: Container): void;
   /** No error when there is nothing. */
   disconnect(container: Container): Promise<void>;
   describe(container: Container): NetworkSettings & { Networks: Record<string, EndpointSettings> };
@@ -33,7 +35,10 @@ export function createEndpoints(parts: EndpointsParts): Endpoints {
 
   function check(record: ContainerRecord, asked: Record<string, EndpointSettings>): Record<string, EndpointSettings> {
     const mode = record.hostConfig.NetworkMode!;
-    const given = Object.entries(asked);
+    // Clients name the joined container's network among the networks, too.
+    const joined = ([name, settings]: [string, EndpointSettings]) =>
+      name.startsWith("container:") && Object.values(settings ?? {}).every((value) => !value);
+    const given = Object.entries(asked).filter((one) => !joined(one));
     if (mode.startsWith("container:")) {
       parts.store.find(mode.slice("container:".length));
       if (given.length > 0) throw invalid("conflicting options: a container network and networks of its own");
@@ -46,6 +51,13 @@ export function createEndpoints(parts: EndpointsParts): Endpoints {
         throw invalid(
           "invalid config for network bridge: invalid endpoint settings:\nuser-specified IP address is supported on user-defined networks only",
         );
+      }
+      if ((settings?.IPAMConfig?.LinkLocalIPs ?? []).length > 0) {
+        throw notImplemented("not there yet: link-local addresses (--link-local-ip)");
+      }
+      if ((settings?.Links ?? []).length > 0) throw notImplemented("not there yet: links (--link)");
+      if (Object.keys(settings?.DriverOpts ?? {}).length > 0) {
+        throw notImplemented("not there yet: options of a network's driver (--network driver-opt=…)");
       }
       if ((settings?.Aliases ?? []).length > 0) {
         throw invalid(
@@ -71,6 +83,7 @@ export function createEndpoints(parts: EndpointsParts): Endpoints {
     const mac = record.endpoints.bridge?.MacAddress;
     const endpoint = await bridge.acquire(record.id, mac ? { mac } : {});
     container.state = { ...container.state, endpoint };
+    events.emit("network", "connect", networkIds.bridge, { container: record.id, name: "bridge", type: "bridge" });
     try {
       const published = bindings.length > 0 ? await bridge.publish(record.id, bindings) : [];
       container.state = { ...container.state, bindings: published };
@@ -78,7 +91,6 @@ export function createEndpoints(parts: EndpointsParts): Endpoints {
       await disconnect(container);
       throw error;
     }
-    events.emit("network", "connect", networkIds.bridge, { container: record.id, name: "bridge", type: "bridge" });
     return { namespace: endpoint.namespace };
   }
 
@@ -90,13 +102,19 @@ export function createEndpoints(parts: EndpointsParts): Endpoints {
     return `/proc/${other.state.pid}/ns/net`;
   }
 
+  function leave(container: Container): void {
+    const { endpoint, bindings: _bindings, ...rest } = container.state;
+    if (endpoint === undefined) return;
+    container.state = rest;
+    const attributes = { container: container.record.id, name: "bridge", type: "bridge" };
+    events.emit("network", "disconnect", networkIds.bridge, attributes);
+  }
+
   async function disconnect(container: Container): Promise<void> {
-    const { record, state } = container;
+    const { record } = container;
     const mode = record.hostConfig.NetworkMode!;
     if (mode === "host" || mode.startsWith("container:")) return;
-    const had = state.endpoint !== undefined;
-    const { endpoint: _endpoint, bindings: _bindings, ...rest } = state;
-    container.state = rest;
+    leave(container);
     const release = bridge.release(record.id);
     releases.add(release);
     try {
@@ -104,8 +122,6 @@ export function createEndpoints(parts: EndpointsParts): Endpoints {
     } finally {
       releases.delete(release);
     }
-    if (had)
-      events.emit("network", "disconnect", networkIds.bridge, { container: record.id, name: "bridge", type: "bridge" });
   }
 
   function describe(container: Container) {
@@ -152,7 +168,7 @@ export function createEndpoints(parts: EndpointsParts): Endpoints {
     } as unknown as NetworkSettings & { Networks: Record<string, EndpointSettings> };
   }
 
-  return { check, connect, disconnect, describe, ports: summarizePorts };
+  return { check, connect, leave, disconnect, describe, ports: summarizePorts };
 }
 
 /** An ID that stays the same as long as the container's does. */

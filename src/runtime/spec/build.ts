@@ -53,6 +53,8 @@ export interface SpecInput {
   shmSize?: number;
   /** A folder that is mounted as /dev/shm instead: `--ipc host` takes the host's by itself. */
   shmSource?: string;
+  /** `--ipc none`: no /dev/shm at all. */
+  withoutShm?: boolean;
   privileged?: boolean;
   capAdd?: string[];
   capDrop?: string[];
@@ -155,7 +157,11 @@ function buildMounts(input: SpecInput, privileged: boolean): SpecMount[] {
   }
   // The container's own win over those that stand for a default.
   const unique = [...new Map(added.map((mount) => [mount.destination, mount])).values()];
-  return orderMounts(defaultMounts({ writable: privileged && !input.readonlyRootfs, shmSize }), unique);
+  const defaults = defaultMounts({ writable: privileged && !input.readonlyRootfs, shmSize });
+  return orderMounts(
+    input.withoutShm ? defaults.filter((mount) => mount.destination !== "/dev/shm") : defaults,
+    unique,
+  );
 }
 
 function buildLinux(input: SpecInput, capabilities: string[], mounts: SpecMount[], privileged: boolean): Linux {

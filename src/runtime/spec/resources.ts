@@ -16,6 +16,12 @@ export interface ResourceSupport {
   /** The kernel counts swap for groups. */
   swap: boolean;
   cpus: number;
+  /** Weights of block devices. Like those below it is taken to be there unless it says false. */
+  weights?: boolean;
+  swappiness?: boolean;
+  oomKillDisable?: boolean;
+  /** Processors and memory nodes, as `0-2,5`. */
+  online?: { cpus: string; mems: string };
 }
 
 const leastMemory = 6 << 20;
@@ -28,7 +34,7 @@ export function resolveResources(
   const warnings: string[] = [];
   const memory = resolveMemory(host, support, warnings);
   const cpu = resolveCpu(host, support);
-  const blockIO = resolveBlockIO(host);
+  const blockIO = resolveBlockIO(host, support, warnings);
   const pids = whole(host.PidsLimit, "PidsLimit", -1);
   const resources: Resources = {
     ...(Object.keys(memory).length === 0 ? {} : { memory }),
@@ -73,12 +79,22 @@ function resolveMemory(
     }
     swap = 0;
   }
+  const swappable = support.swappiness !== false;
+  if (given && !swappable) {
+    warnings.push(
+      "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.",
+    );
+  }
+  const endless = (host.OomKillDisable ?? false) && support.oomKillDisable !== false;
+  if (host.OomKillDisable && !endless) {
+    warnings.push("Your kernel does not support OomKillDisable. OomKillDisable discarded.");
+  }
   return {
     ...(limit > 0 ? { limit } : {}),
     ...(limit > 0 && swap !== 0 ? { swap } : {}),
     ...(reservation > 0 ? { reservation } : {}),
-    ...(given ? { swappiness } : {}),
-    ...(host.OomKillDisable ? { disableOOMKiller: true } : {}),
+    ...(given && swappable ? { swappiness } : {}),
+    ...(endless ? { disableOOMKiller: true } : {}),
   };
 }
 
@@ -102,8 +118,8 @@ function resolveCpu(host: HostConfig, support: ResourceSupport): NonNullable<Res
     period = 100_000;
     quota = Math.round((nano * period) / 1e9);
   }
-  const cpus = processors(host.CpusetCpus, "cpuset cpus");
-  const mems = processors(host.CpusetMems, "cpuset mems");
+  const cpus = processors(host.CpusetCpus, "cpuset cpus", "CPUs", support.online?.cpus);
+  const mems = processors(host.CpusetMems, "cpuset mems", "memory nodes", support.online?.mems);
   const realtimePeriod = whole(host.CpuRealtimePeriod, "CpuRealtimePeriod", 0);
   const realtimeRuntime = whole(host.CpuRealtimeRuntime, "CpuRealtimeRuntime", 0);
   return {
@@ -117,16 +133,30 @@ function resolveCpu(host: HostConfig, support: ResourceSupport): NonNullable<Res
   };
 }
 
-function resolveBlockIO(host: HostConfig): NonNullable<Resources["blockIO"]> {
+function resolveBlockIO(
+  host: HostConfig,
+  support: ResourceSupport,
+  warnings: string[],
+): NonNullable<Resources["blockIO"]> {
   const weight = whole(host.BlkioWeight, "BlkioWeight", 0);
   if (weight !== 0 && (weight < 10 || weight > 1000)) throw new SpecError("Range of blkio weight is from 10 to 1000");
-  const blockIO: NonNullable<Resources["blockIO"]> = weight > 0 ? { weight } : {};
+  const weighs = support.weights !== false;
+  const blockIO: NonNullable<Resources["blockIO"]> = weight > 0 && weighs ? { weight } : {};
+  if (weight > 0 && !weighs) {
+    warnings.push("Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.");
+  }
   if (host.BlkioWeightDevice?.length) {
-    blockIO.weightDevice = host.BlkioWeightDevice.map(({ Path = "", Weight }) => {
+    const weights = host.BlkioWeightDevice.map(({ Path = "", Weight }) => {
       const value = whole(Weight, "BlkioWeightDevice", 0);
       if (value < 10 || value > 1000) throw new SpecError("Range of blkio weight is from 10 to 1000");
       return { ...blockDevice(Path), weight: value };
     });
+    if (weighs) blockIO.weightDevice = weights;
+    else {
+      warnings.push(
+        "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded.",
+      );
+    }
   }
   const throttles = [
     ["throttleReadBpsDevice", host.BlkioDeviceReadBps],
@@ -156,12 +186,27 @@ function blockDevice(path: string): { major: number; minor: number } {
 }
 
 /** `0-2,5`. */
-function processors(text: string | undefined, what: string): string {
+function processors(text: string | undefined, what: string, plural: string, online: string | undefined): string {
   if (text === undefined || text === null || text === "") return "";
   if (!/^\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*$/.test(text)) {
     throw new SpecError(`Invalid value ${text} for ${what}`);
   }
+  if (online && ranges(text).some(([low, high]) => !covers(online, low, high))) {
+    throw new SpecError(`Requested ${plural} are not available - requested ${text}, available: ${online}`);
+  }
   return text;
+}
+
+const ranges = (text: string): [number, number][] =>
+  text.split(",").map((part) => {
+    const [low, high = low] = part.split("-").map(Number);
+    return [low!, high!];
+  });
+
+function covers(online: string, low: number, high: number): boolean {
+  const has = ranges(online);
+  for (let at = low; at <= high; at++) if (!has.some(([from, to]) => at >= from && at <= to)) return false;
+  return true;
 }
 
 function whole(value: number | null | undefined, name: string, least: number): number {
