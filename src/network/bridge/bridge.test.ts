@@ -250,6 +250,21 @@ describe("the bridge", () => {
   });
 });
 
+test("servers that start at the same moment choose different subnets", async () => {
+  const pools = [{ base: "172.16.0.0/12", size: 16 }];
+  const servers = ["", "b", "c", "d"].map((suffix) => ({
+    suffix,
+    process: suffix === "" ? server : lab.server(machine),
+  }));
+  const made = await Promise.all(
+    servers.map(({ suffix, process }) =>
+      process.create({ pools, bridge: `${lab.home.bridge}${suffix}`, namespaces: `${folder()}${suffix}` }),
+    ),
+  );
+  expect(new Set(made.map((one) => one.subnet)).size).toBe(4);
+  for (const { subnet } of made) expect(machine.run("ip", "route", "show", subnet).trim().split("\n")).toHaveLength(1);
+});
+
 describe("a restart", () => {
   test("takes over what containers hold and removes the rest", async () => {
     await server.create();
@@ -314,6 +329,24 @@ describe("a restart", () => {
     expect(published()).toEqual([]);
     expect(listeners()).toEqual([]);
     expect(await killed.acquire("a")).toMatchObject({ address: "172.17.0.2" });
+  });
+
+  test("a process that stays in a released namespace is cut off, and its device goes", async () => {
+    await server.create({ ready: 0 });
+    await server.restore([]);
+    const { namespace } = await server.acquire("a");
+    const container = lab.inside(namespace);
+    await container.serve("tcp", 80, "web");
+    const { namespace: beside } = await server.acquire("b");
+    expect(await lab.inside(beside).ask("tcp", "172.17.0.2", 80)).toStartWith("web");
+    await server.release("a");
+    // The address has another owner now, on which nothing listens.
+    expect(await server.acquire("c")).toMatchObject({ address: "172.17.0.2" });
+    expect(await lab.inside(beside).ask("tcp", "172.17.0.2", 80)).toBe("ECONNREFUSED");
+    await server.release("b");
+    await server.release("c");
+    await server.close();
+    expect(veths()).toEqual([]);
   });
 
   test("300 acquired and released leave nothing", async () => {

@@ -52,7 +52,7 @@ export async function createBridgeNetwork(options: BridgeOptions): Promise<Bridg
 async function assemble(options: BridgeOptions, claim: number, socket: NetlinkSocket): Promise<BridgeNetwork> {
   const { bridge, namespaces } = options;
   const log = options.log ?? (() => {});
-  const device = ensureDevice(socket, options);
+  const device = await ensureDevice(socket, options);
   const { subnet, gateway } = describeDevice(device);
   await nft(tableRules(bridge, subnet));
   await openForeignChains(bridge, await listChains(), log);

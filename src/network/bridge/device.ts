@@ -1,17 +1,9 @@
 /** The bridge device: claimed for this process, found or made, with its address and settings. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { closeSync, readFileSync, writeFileSync } from "node:fs";
 import { claimName } from "../../sys/claim.ts";
 import type { NetlinkSocket } from "../../sys/netlink.ts";
 import { type Chosen, chooseAsked, chooseFromPools, type Occupied } from "../address/choose.ts";
-import {
-  formatAddress,
-  formatSubnet,
-  macOf,
-  overlaps,
-  parseAddress,
-  parseInterfaceAddress,
-  subnetOf,
-} from "../address/ipv4.ts";
+import { formatAddress, formatSubnet, macOf, parseAddress, parseInterfaceAddress, subnetOf } from "../address/ipv4.ts";
 import {
   addAddress,
   createBridge,
@@ -48,44 +40,64 @@ export function checkBridgeName(bridge: string): void {
   throw new NetworkError(`${JSON.stringify(bridge)} is not a bridge name: at most 15 of a-z A-Z 0-9 _ . -`, "invalid");
 }
 
-/** An earlier server's bridge is taken over with its address, unless another one is asked for. */
-export function ensureDevice(socket: NetlinkSocket, options: BridgeOptions): Device {
+/**
+ * An earlier server's bridge is taken over with its address, unless another one is asked for. One server at a time: two
+ * that start at the same moment would find the same subnet free.
+ */
+export async function ensureDevice(socket: NetlinkSocket, options: BridgeOptions): Promise<Device> {
+  const turn = await myTurn();
+  try {
+    return ensureInTurn(socket, options);
+  } finally {
+    closeSync(turn);
+  }
+}
+
+/** Milliseconds: the work is done within some. A server that hangs in it is not waited for for ever. */
+const turnStep = 5;
+const turnLimit = 5000;
+
+async function myTurn(): Promise<number> {
+  for (let waited = 0; ; waited += turnStep) {
+    const claim = claimName("gantry-bridge-address");
+    if ("fd" in claim) return claim.fd;
+    if (waited >= turnLimit) {
+      throw new NetworkError(`process ${claim.holder} does not finish choosing its bridge's address`, "other");
+    }
+    await Bun.sleep(turnStep);
+  }
+}
+
+function ensureInTurn(socket: NetlinkSocket, options: BridgeOptions): Device {
   const { bridge, mtu } = options;
   const existing = findLink(socket, bridge);
   if (existing && existing.kind !== "bridge") {
     throw new NetworkError(`device ${bridge} exists and is not a bridge`, "conflict");
   }
   const current = existing && addressOf(socket, existing.index);
-  const asked = options.address === undefined ? undefined : parseInterfaceAddress(options.address);
-  if (
-    existing &&
-    current &&
-    (!options.address || (asked?.address === current.gateway && asked.subnet.prefix === current.subnet.prefix))
-  ) {
+  if (existing && current && isWanted(current, options.address)) {
     setMtu(socket, bridge, mtu);
     configure(bridge);
     raise(socket, bridge);
     return { index: existing.index, ...current };
   }
-  const refused: Occupied[] = [];
-  while (true) {
-    const chosen = choose(socket, options, refused);
-    const index = existing?.index ?? establish(socket, options, chosen);
-    if (current) removeAddress(socket, index, current.gateway, current.subnet.prefix);
-    if (existing) setMac(socket, bridge, macOf(chosen.gateway));
-    configure(bridge);
-    addAddress(socket, index, chosen.gateway, chosen.subnet.prefix);
-    raise(socket, bridge);
-    const other = options.address ? undefined : rival(socket, index, chosen);
-    if (!other) return { index, ...chosen };
-    refused.push(other);
-    removeAddress(socket, index, chosen.gateway, chosen.subnet.prefix);
-  }
+  const chosen = choose(socket, options);
+  const index = existing?.index ?? establish(socket, options, chosen);
+  if (current) removeAddress(socket, index, current.gateway, current.subnet.prefix);
+  if (existing) setMac(socket, bridge, macOf(chosen.gateway));
+  configure(bridge);
+  addAddress(socket, index, chosen.gateway, chosen.subnet.prefix);
+  raise(socket, bridge);
+  return { index, ...chosen };
+}
+
+function isWanted(current: Chosen, address: string | undefined): boolean {
+  if (address === undefined) return true;
+  const asked = parseInterfaceAddress(address);
+  return asked?.address === current.gateway && asked.subnet.prefix === current.subnet.prefix;
 }
 
 function establish(socket: NetlinkSocket, { bridge, mtu }: BridgeOptions, chosen: Chosen): number {
-  const found = findLink(socket, bridge);
-  if (found) return found.index;
   createBridge(socket, bridge, macOf(chosen.gateway), mtu);
   return findLink(socket, bridge)!.index;
 }
@@ -95,8 +107,8 @@ function addressOf(socket: NetlinkSocket, index: number): Chosen | undefined {
   return found && { gateway: found.address, subnet: subnetOf(found.address, found.prefix) };
 }
 
-function choose(socket: NetlinkSocket, options: BridgeOptions, refused: Occupied[]): Chosen {
-  const occupied = [...occupiedSubnets(socket, options.bridge), ...nameservers(), ...refused];
+function choose(socket: NetlinkSocket, options: BridgeOptions): Chosen {
+  const occupied = [...occupiedSubnets(socket, options.bridge), ...nameservers()];
   return options.address ? chooseAsked(options.address, occupied) : chooseFromPools(options.pools, occupied);
 }
 
@@ -110,14 +122,6 @@ function nameservers(): Occupied[] {
     const address = parseAddress(server!);
     return address === undefined ? [] : [{ subnet: { base: address, prefix: 32 }, by: `name server ${server}` }];
   });
-}
-
-/** Two servers that start at the same moment may choose the same subnet: the older device keeps it. */
-function rival(socket: NetlinkSocket, index: number, chosen: Chosen): Occupied | undefined {
-  const other = listAddresses(socket).find(
-    (one) => one.index < index && overlaps(subnetOf(one.address, one.prefix), chosen.subnet),
-  );
-  return other && { subnet: subnetOf(other.address, other.prefix), by: `address ${formatAddress(other.address)}` };
 }
 
 /** Before the device goes up. */
