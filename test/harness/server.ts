@@ -38,6 +38,12 @@ export interface Server {
   terminal(client: "gantry" | "docker", argv: string[], options?: { rows?: number; columns?: number }): Pty;
   /** Either client, running while the test talks to it. */
   live(client: "gantry" | "docker", argv: string[]): Live;
+  /** Either client, with pipes that the test reads itself. */
+  spawn(
+    client: "gantry" | "docker",
+    argv: string[],
+    stdin?: Uint8Array,
+  ): Bun.Subprocess<"ignore" | Uint8Array, "pipe", "pipe">;
   /** A request to the API, path with its leading slash. */
   request(path: string, init?: RequestInit): Promise<Response>;
   /** SIGTERM, and its end. Resolves with the exit code. */
@@ -131,6 +137,13 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     docker: (argv, runOptions) => run(command("docker", argv), { env: clientEnvironment, ...runOptions }),
     terminal: (client, argv, size) => pty(command(client, argv), { env: clientEnvironment, ...size }),
     live: (client, argv) => live(command(client, argv), { env: clientEnvironment }),
+    spawn: (client, argv, stdin) =>
+      Bun.spawn(command(client, argv), {
+        env: clientEnvironment,
+        stdin: stdin ?? "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      }),
     request: (path, init) => fetch(`http://localhost${path}`, { ...init, unix: socket } as RequestInit),
     stop: () => end("SIGTERM"),
     kill9: async () => void (await end("SIGKILL")),

@@ -31,6 +31,7 @@ export default command({
         host: session.host(),
       });
     } catch (error) {
+      if (error instanceof CliError) throw error;
       throw new CliError((error as Error).message, { status: 125, named: true, help: true });
     }
     const { id } = await createContainer({

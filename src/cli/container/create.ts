@@ -88,7 +88,7 @@ function openCidFile(path: string): number {
 
 /**
  * What depends on the server's age costs a request more, so only those ask who use it: flags that an older server would
- * ignore are refused, and what a newer one no longer takes is left out.
+ * ignore are refused, as is what a newer one no longer takes.
  */
 async function adapt({ session, needs, request }: CreateOptions): Promise<void> {
   const limits = request.HostConfig as { KernelMemory?: number } | undefined;
@@ -105,7 +105,13 @@ async function adapt({ session, needs, request }: CreateOptions): Promise<void> 
     });
   }
   if (compareVersions(server, "1.44") >= 0) delete request.MacAddress;
-  if (compareVersions(server, "1.42") >= 0) delete limits?.KernelMemory;
+  // Servers that no longer have it say nothing: the limit would be missing unseen.
+  if (limits?.KernelMemory !== undefined && compareVersions(server, "1.42") >= 0) {
+    throw new CliError(`"--kernel-memory" is gone since API version 1.42, and the server's is ${server}`, {
+      status: 125,
+      final: true,
+    });
+  }
 }
 
 const since: Record<string, string> = { annotation: "1.43", "health-start-interval": "1.44" };

@@ -3,6 +3,7 @@
  * server has the defaults. Errors are Docker's texts.
  */
 import type { ContainerCreateRequest, HealthConfig, HostConfig, RestartPolicy } from "@docker/node-sdk";
+import { CliError } from "../errors.ts";
 import type { Values } from "../flags/flag.ts";
 import { cut } from "../flags/flag.ts";
 import type { ConfigFile } from "../settings/config.ts";
@@ -26,8 +27,17 @@ export interface RequestOptions {
   host: string;
 }
 
-/** Throws Error with the reason, for `gantry: …` and exit code 125. */
+/** Throws CliError with the reason, exit code 125 (1 for what another system has). */
 export function containerRequest(options: RequestOptions): ContainerCreateRequest {
+  try {
+    return makeRequest(options);
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new CliError((error as Error).message, { status: 125, named: true, help: true });
+  }
+}
+
+function makeRequest(options: RequestOptions): ContainerCreateRequest {
   const { flags, given, image, command } = options;
   refuse(flags, given);
   const attached = flags.attach.length > 0 ? flags.attach : ["stdout", "stderr"];
@@ -170,7 +180,9 @@ export function containerRequest(options: RequestOptions): ContainerCreateReques
 /** What cannot be done is said by name. */
 function refuse(flags: ContainerFlags, given: ReadonlySet<string>): void {
   for (const flag of ["cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"]) {
-    if (given.has(flag)) throw new Error(`"--${flag}" is only supported on a daemon running on windows`);
+    if (given.has(flag)) {
+      throw new CliError(`"--${flag}" is only supported on a daemon running on windows`, { final: true });
+    }
   }
   if (flags["use-api-socket"]) throw new Error("--use-api-socket is not supported");
   if (!flags["disable-content-trust"]) throw new Error("content trust is not supported: --disable-content-trust=false");
