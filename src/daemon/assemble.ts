@@ -24,6 +24,7 @@ import { createEmbeddedHub } from "../hub/embedded.ts";
 import { createBridgeNetwork } from "../network/bridge/bridge.ts";
 import { createEmptyNamespaces } from "../network/empty/empty.ts";
 import { createRegistry } from "../registry/create.ts";
+import { loadDefaultProfile } from "../runtime/apparmor/apparmor.ts";
 import { createRuntime } from "../runtime/create.ts";
 import { createContentStore } from "../storage/content/content-store.ts";
 import { openDatabase } from "../storage/database/database.ts";
@@ -105,6 +106,9 @@ export async function assemble(options: DaemonOptions, log: Log): Promise<Server
     events,
     networkIds: ids,
   });
+  const apparmor = await loadDefaultProfile().catch((error: Error) => {
+    throw new StartError(error.message);
+  });
   let closing = false;
   const parts: Parts = {
     store,
@@ -116,6 +120,7 @@ export async function assemble(options: DaemonOptions, log: Log): Promise<Server
     runtime,
     events,
     platform,
+    apparmor,
     cgroupVersion: runtime.cgroups.layout.version === "v2" ? 2 : 1,
     folder: join(options.dataRoot, "containers"),
     dns: { servers: options.dns, search: options.dnsSearch, options: options.dnsOptions },

@@ -39,6 +39,8 @@ export interface Parts {
   events: EventLog;
   platform: Platform;
   cgroupVersion: 1 | 2;
+  /** The AppArmor profile of containers that ask for none; undefined where the kernel has it off. */
+  apparmor: string | undefined;
   /** DATA_ROOT/containers: a folder a container, for its log and the files mounted into it. */
   folder: string;
   dns: { servers: string[]; search: string[]; options: string[] };

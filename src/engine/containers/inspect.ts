@@ -6,6 +6,7 @@ import type { Container, ContainerRecord, MountRecord } from "./container.ts";
 import { isRunning } from "./container.ts";
 import type { Parts } from "./containers.ts";
 import { filesOf } from "./files.ts";
+import { readSecurity } from "./security.ts";
 
 /** Docker's lists, shown when the container has none of its own. */
 const maskedPaths = [
@@ -66,7 +67,7 @@ export async function inspectContainer(
     Platform: record.platform.os,
     MountLabel: "",
     ProcessLabel: "",
-    AppArmorProfile: "",
+    AppArmorProfile: readSecurity(host.SecurityOpt ?? [], parts.apparmor, host.Privileged ?? false).apparmor ?? "",
     ExecIDs: container.execs.size > 0 ? [...container.execs] : null,
     HostConfig: {
       Binds: null,

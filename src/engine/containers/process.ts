@@ -10,6 +10,7 @@ import { openRoot, type Root } from "../../sys/rooted.ts";
 import { EngineError, invalid } from "../errors.ts";
 import type { Container, ContainerRecord } from "./container.ts";
 import type { Parts } from "./containers.ts";
+import { readSecurity } from "./security.ts";
 
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** Docker reads these files whole; an image could make them endless. */
@@ -66,6 +67,11 @@ export function makeExecProcess(parts: Parts, container: Container, exec: ExecCo
   const root = openRoot(parts.snapshots.root(record.id));
   try {
     const user = userOf(root, exec.User || config.User || "", hostConfig.GroupAdd ?? []);
+    const security = readSecurity(
+      hostConfig.SecurityOpt ?? [],
+      parts.apparmor,
+      (hostConfig.Privileged ?? false) || (exec.Privileged ?? false),
+    );
     const capabilities = resolveCapabilities({
       add: hostConfig.CapAdd ?? [],
       drop: hostConfig.CapDrop ?? [],
@@ -82,7 +88,8 @@ export function makeExecProcess(parts: Parts, container: Container, exec: ExecCo
       ),
       cwd: exec.WorkingDir || config.WorkingDir || "/",
       capabilities: processCapabilities(capabilities),
-      noNewPrivileges: (hostConfig.SecurityOpt ?? []).some((one) => /^no-new-privileges([:=]true)?$/.test(one)),
+      noNewPrivileges: security.noNewPrivileges,
+      ...(security.apparmor === undefined ? {} : { apparmorProfile: security.apparmor }),
     };
   } finally {
     root.close();

@@ -6,10 +6,11 @@ import { bindMount } from "../../runtime/spec/mounts.ts";
 import { resolveResources } from "../../runtime/spec/resources.ts";
 import { resourceSupport } from "../../runtime/spec/support.ts";
 import type { SpecMount } from "../../runtime/spec/types.ts";
-import { conflict, invalid, notImplemented } from "../errors.ts";
+import { conflict, invalid } from "../errors.ts";
 import { type ContainerRecord, isRunning, type MountRecord } from "./container.ts";
 import type { Parts } from "./containers.ts";
 import type { EngineFiles } from "./files.ts";
+import { readSecurity } from "./security.ts";
 import { shmSource } from "./shm.ts";
 
 /** What only the start knows. */
@@ -24,8 +25,8 @@ export interface Surroundings {
 /** Throws SpecError or EngineError for what the client asked wrongly; called at creation too, so that it is told then. */
 export function specInput(parts: Parts, record: ContainerRecord, around: Surroundings): SpecInput {
   const { config, hostConfig: host } = record;
-  const security = readSecurity(host.SecurityOpt ?? []);
   const privileged = host.Privileged ?? false;
+  const security = readSecurity(host.SecurityOpt ?? [], parts.apparmor, privileged);
   const uts = host.UTSMode === "host" ? "host" : "private";
   if (host.UTSMode && host.UTSMode !== "host") throw invalid(`invalid UTS mode: ${host.UTSMode}`);
   return {
@@ -57,6 +58,7 @@ export function specInput(parts: Parts, record: ContainerRecord, around: Surroun
     capDrop: host.CapDrop ?? [],
     ...(security.seccomp === undefined ? {} : { seccomp: security.seccomp }),
     noNewPrivileges: security.noNewPrivileges,
+    ...(security.apparmor === undefined ? {} : { apparmor: security.apparmor }),
     ...(host.MaskedPaths || security.allPaths ? { maskedPaths: security.allPaths ? [] : host.MaskedPaths! } : {}),
     ...(host.ReadonlyPaths || security.allPaths ? { readonlyPaths: security.allPaths ? [] : host.ReadonlyPaths! } : {}),
     devices: (host.Devices ?? []).flatMap((device) =>
@@ -73,34 +75,6 @@ export function specInput(parts: Parts, record: ContainerRecord, around: Surroun
     ...(host.OomScoreAdj ? { oomScoreAdj: host.OomScoreAdj } : {}),
     ...(host.Init ? { init: "/usr/bin/catatonit" } : {}),
   };
-}
-
-interface Security {
-  seccomp: string | undefined;
-  noNewPrivileges: boolean;
-  allPaths: boolean;
-}
-
-/** `--security-opt`. Throws 400 for what is none, 501 for what comes later. */
-function readSecurity(options: string[]): Security {
-  const security: Security = { seccomp: undefined, noNewPrivileges: false, allPaths: false };
-  for (const option of options) {
-    const parts = /^([a-z-]+)(?:[=:]([\s\S]*))?$/.exec(option);
-    const name = parts?.[1];
-    const value = parts?.[2];
-    if (name === "no-new-privileges") {
-      if (value !== undefined && value !== "true" && value !== "false")
-        throw invalid(`invalid --security-opt 1: ${JSON.stringify(option)}`);
-      security.noNewPrivileges = value !== "false";
-    } else if (name === "seccomp" && value) security.seccomp = value === "builtin" ? undefined : value;
-    else if (name === "systempaths" && value === "unconfined") security.allPaths = true;
-    // Nothing confines by these where the kernel has them off, which is what this asks for.
-    else if (name === "apparmor" && value === "unconfined") continue;
-    else if (name === "label" && value === "disable") continue;
-    else if (name === "apparmor" || name === "label") throw notImplemented(`not there yet: --security-opt ${option}`);
-    else throw invalid(`invalid --security-opt 2: ${JSON.stringify(option)}`);
-  }
-  return security;
 }
 
 /** `host`, `private`, `container:NAME`. Throws 400, 404 or 409. */

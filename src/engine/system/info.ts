@@ -118,7 +118,11 @@ export async function systemInfo(parts: SystemParts): Promise<SystemInfo> {
     ContainerdCommit: { ID: "" },
     RuncCommit: { ID: "" },
     InitCommit: { ID: "" },
-    SecurityOptions: ["name=seccomp,profile=builtin", ...(cgroup2 ? ["name=cgroupns"] : [])],
+    SecurityOptions: [
+      ...(parts.apparmor ? ["name=apparmor"] : []),
+      "name=seccomp,profile=builtin",
+      ...(cgroup2 ? ["name=cgroupns"] : []),
+    ],
     DefaultAddressPools: parts.pools.map((pool) => ({ Base: pool.base, Size: pool.size })),
     CDISpecDirs: [],
     Warnings: parts.warnings.length > 0 ? parts.warnings : null,
