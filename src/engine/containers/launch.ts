@@ -72,7 +72,7 @@ export async function launch(parts: Parts, container: Container): Promise<void> 
         parts.log.error(`container ${id}: undoing its start: ${(failed as Error).message}`);
       }
     }
-    throw startFailure(error, container);
+    throw startFailure(error);
   }
 }
 
@@ -107,7 +107,7 @@ function prepareRoot(container: Container, rootfs: string) {
 }
 
 /** Docker's status and exit code for each kind of failure; the CLI finds 126 and 127 by the text. */
-function startFailure(error: unknown, { record }: Container): unknown {
+function startFailure(error: unknown): unknown {
   if (error instanceof LaunchError) {
     const text = `failed to create task for container: failed to create shim task: OCI runtime create failed: ${error.message}`;
     if (error.kind === "not-found") return new StartFailure("invalid", text, 127);
@@ -116,8 +116,7 @@ function startFailure(error: unknown, { record }: Container): unknown {
   }
   if (error instanceof SpecError) return new StartFailure("invalid", error.message, 128);
   if (error instanceof NetworkError) {
-    const named = error.message.replaceAll("ENDPOINT", `${record.name}`);
-    return new StartFailure(error.kind === "invalid" ? "invalid" : "internal", named, 128);
+    return new StartFailure(error.kind === "invalid" ? "invalid" : "internal", error.message, 128);
   }
   if (error instanceof EngineError) return error;
   return error;

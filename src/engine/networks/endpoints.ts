@@ -85,7 +85,10 @@ export function createEndpoints(parts: EndpointsParts): Endpoints {
     container.state = { ...container.state, endpoint };
     events.emit("network", "connect", networkIds.bridge, { container: record.id, name: "bridge", type: "bridge" });
     try {
-      const published = bindings.length > 0 ? await bridge.publish(record.id, bindings) : [];
+      const published =
+        bindings.length > 0
+          ? await bridge.publish(record.id, bindings, `${record.name} (${endpointId(record.id)})`)
+          : [];
       container.state = { ...container.state, bindings: published };
     } catch (error) {
       await disconnect(container);
@@ -207,13 +210,15 @@ function readPort(text: string): { containerPort: number; protocol: PortBinding[
   return { containerPort: port, protocol: (parts[3]?.toLowerCase() ?? "tcp") as PortBinding["protocol"] };
 }
 
-/** A port, nothing, or a range (its first number is asked for: the clients spread ranges themselves). */
-function hostPorts(text: string): { hostPort: number } {
+/** A port, nothing, or a range, of which the first free one is taken. */
+function hostPorts(text: string): { hostPort: number; hostPortEnd?: number } {
   if (text === "") return { hostPort: 0 };
-  const port = Number(text.split("-")[0]);
-  if (!/^\d{1,5}(-\d{1,5})?$/.test(text) || port > 65535)
+  const [first = "", last] = text.split("-");
+  const [low, high] = [Number(first), Number(last ?? first)];
+  if (!/^\d{1,5}(-\d{1,5})?$/.test(text) || low > 65535 || high > 65535 || high < low) {
     throw invalid(`invalid port specification: ${JSON.stringify(text)}`);
-  return { hostPort: port };
+  }
+  return { hostPort: low, ...(last === undefined ? {} : { hostPortEnd: high }) };
 }
 
 function readAddress(text: string): string {
