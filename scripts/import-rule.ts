@@ -5,7 +5,8 @@
  *
  * - An import goes to a lower level, or stays in its room. Rooms on one level may import each other's types only.
  * - src/client/ is imported by the CLI alone, and takes only types from the rest of the house.
- * - src/cli/ speaks the Engine API only: of the rooms below it takes client, sys and the machine check.
+ * - src/cli/ speaks the Engine API only: of the rooms below it takes client, sys, the machine check and the
+ *   grammar of image references.
  * - bun:ffi is imported in src/sys/ alone, tests included.
  * - No shell is started: not `$` of Bun, not exec of node:child_process, not `shell: true`, not `sh` in a spawn.
  * - A worker is started in the one form that the build can embed (scripts/build.ts).
@@ -28,6 +29,8 @@ const levels: string[][] = [
 
 /** What the CLI may take besides types. */
 const ofCli = new Set(["cli", "client", "sys", "doctor", "version"]);
+/** The grammar of image names is the same for those who type them and those who pull them. */
+const grammar = "registry/reference/";
 
 export interface Import {
   specifier: string;
@@ -106,6 +109,7 @@ export function faults(path: string, source: string): string[] {
       if (!target.endsWith("package.json")) found.push(`${specifier} lies outside src/`);
       continue;
     }
+    if (from === "cli" && target.startsWith(grammar)) continue;
     const reason = verdict(from, roomOf(target), typeOnly);
     if (reason !== undefined) found.push(`${typeOnly ? "type " : ""}import of ${specifier}: ${reason}`);
   }

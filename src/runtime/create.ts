@@ -239,7 +239,9 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
     async list() {
       const groups = cgroups.children(cgroupParent).filter((name) => name !== "supervisors");
       const exited = readdirSync(exits.folder).filter((name) => !name.includes("."));
-      return [...new Set([...bundles.list(), ...readdirSync(crunRoot), ...groups, ...exited])];
+      // crun keeps a folder of its own there from 1.9 on (`.cache`).
+      const known = readdirSync(crunRoot).filter((name) => !name.startsWith("."));
+      return [...new Set([...bundles.list(), ...known, ...groups, ...exited])];
     },
 
     close() {

@@ -12,7 +12,8 @@ export function launchError(text: string, command: string): LaunchError {
     .filter((line) => line !== "" && !/^\[conmon:[a-z]\]/.test(line))
     .join("\n");
   const name = JSON.stringify(command);
-  if (/^executable file `.*` not found in \$PATH/s.test(message)) {
+  // crun 1.8 says `in $PATH` in every case, 1.21 only where it looked there.
+  if (/^executable file `.*` not found/s.test(message)) {
     return new LaunchError(
       command.includes("/")
         ? `exec: ${name}: stat ${command}: no such file or directory`
@@ -26,6 +27,11 @@ export function launchError(text: string, command: string): LaunchError {
     if (reason === "operation not permitted") {
       return new LaunchError(`exec: ${name}: is a directory`, "not-executable");
     }
+    return new LaunchError(`exec: ${name}: ${reason}`, "not-executable");
+  }
+  const refused = /^the path `.*` (exists but it is not executable|is not a regular file)/s.exec(message);
+  if (refused) {
+    const reason = refused[1]!.startsWith("exists") ? "permission denied" : "is a directory";
     return new LaunchError(`exec: ${name}: ${reason}`, "not-executable");
   }
   const kind = /: permission denied$|: is a directory$|: not a directory$|exec format error/i.test(message)
