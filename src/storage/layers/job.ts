@@ -70,17 +70,20 @@ export function startJob(
     }
   };
 
-  const fail = (error: unknown): void => {
+  const fail = (error: unknown, isAborted = false): void => {
     if (over) return;
     over = true;
+    let damaged = error instanceof DigestError;
     let message = error instanceof Error ? error.message : String(error);
     try {
       cleanUp();
       discard();
+      // Bytes that went bad on the disk break the decompression before the digest is known.
+      if (order.source !== undefined && !damaged && !isAborted) damaged = !isIntact(order.source, order.digest);
     } catch (second) {
       message += ` (and it could not be cleaned up: ${second instanceof Error ? second.message : String(second)})`;
     }
-    post({ kind: "failed", id, message: `layer ${order.digest}: ${message}`, damaged: error instanceof DigestError });
+    post({ kind: "failed", id, message: `layer ${order.digest}: ${message}`, damaged });
     finished();
   };
 
@@ -122,7 +125,7 @@ export function startJob(
         tar?.write(chunk);
       },
       end: () => guard(unpacked),
-      fail,
+      fail: (error) => fail(error),
     });
   };
 
@@ -171,7 +174,7 @@ export function startJob(
       guard(() => take(new Uint8Array(buffer, 0, length), taken));
     },
     last: () => guard(last),
-    abort: () => fail(new Error("it was given up")),
+    abort: () => fail(new Error("it was given up"), true),
   };
 
   guard(() => {
@@ -191,6 +194,19 @@ export function startJob(
 function verify(hash: Hash, expected: Digest, what: string, failure: (text: string) => Error): void {
   const found = `${algorithmOf(expected)}:${hash.digest("hex")}`;
   if (found !== expected) throw failure(`${what} ${found}, not ${expected}`);
+}
+
+function isIntact(file: string, digest: Digest): boolean {
+  const [hash, buffer] = [createHash(algorithmOf(digest)), Buffer.allocUnsafeSlow(readSize)];
+  const fd = openSync(file, "r");
+  try {
+    for (let length = readSync(fd, buffer); length > 0; length = readSync(fd, buffer)) {
+      hash.update(buffer.subarray(0, length));
+    }
+  } finally {
+    closeSync(fd);
+  }
+  return `${algorithmOf(digest)}:${hash.digest("hex")}` === digest;
 }
 
 function writeAll(fd: number, chunk: Uint8Array): void {

@@ -164,17 +164,21 @@ export function createTarReader(handler: TarHandler, limits: TarLimits = default
       const size = locals.get("size");
       if (size) stored = decimal(size, "size");
     }
-    // V7 had no type for directories but the slash.
-    if (type === "file" && entry.name.endsWith("/")) entry.type = "directory";
     verifyEntry();
-    if (entry.type !== "file") stored = 0;
+    if (type !== "file") stored = 0;
     if (stored < 0) throw new TarError(`entry ${quote(entry.name)} has the size ${stored}`);
     remaining = stored;
     padding = (blockSize - (stored % blockSize)) % blockSize;
     entry.size = stored;
-    if (typeByte === "S") beginOldSparse(buffer, at);
-    else if (entry.type === "file" && locals && isSparse(locals)) beginPaxSparse(locals);
-    else beginData();
+    if (typeByte === "S") {
+      beginOldSparse(buffer, at);
+    } else if (type === "file" && locals && isSparse(locals)) {
+      beginPaxSparse(locals);
+    } else {
+      // V7 had no type for directories but the slash. (A sparse file's name in the header may be cut at one.)
+      if (type === "file" && entry.name.endsWith("/")) entry.type = "directory";
+      beginData();
+    }
   };
 
   const verifyEntry = (): void => {
