@@ -24,6 +24,7 @@ import { createEmbeddedHub } from "../hub/embedded.ts";
 import { createBridgeNetwork } from "../network/bridge/bridge.ts";
 import { createEmptyNamespaces } from "../network/empty/empty.ts";
 import { createRegistry } from "../registry/create.ts";
+import type { Registry } from "../registry/registry.ts";
 import { loadDefaultProfile } from "../runtime/apparmor/apparmor.ts";
 import { createRuntime } from "../runtime/create.ts";
 import { createContentStore } from "../storage/content/content-store.ts";
@@ -45,17 +46,40 @@ const quiet = 5000;
 
 const platform = { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" };
 
-/** Throws StartError (or DatabaseError) with a message for the person who started it. */
+/**
+ * Throws StartError, DatabaseError or NetworkError with a message for the person who started it. What was opened by then
+ * is closed: ready namespaces and mounts would stay until the next start.
+ */
 export async function assemble(options: DaemonOptions, log: Log): Promise<Server> {
+  const opened: Closing[] = [];
+  try {
+    return await openRooms(options, log, opened);
+  } catch (error) {
+    await closeRooms(opened);
+    throw error;
+  }
+}
+
+type Closing = () => void | Promise<void>;
+
+/** The last opened first. */
+async function closeRooms(opened: Closing[]): Promise<void> {
+  for (const close of opened.splice(0).reverse()) await close();
+}
+
+async function openRooms(options: DaemonOptions, log: Log, opened: Closing[]): Promise<Server> {
   const warnings = await checkStart(options, log);
   const database = openDatabase(join(options.dataRoot, "state.db"));
+  opened.push(() => database.close());
   const events = createEventLog(database);
+  opened.push(() => events.flush());
   const content = createContentStore(join(options.dataRoot, "content"));
   const snapshots = await createOverlaySnapshots({ root: join(options.dataRoot, "snapshots"), content });
   const runtime = createRuntime({
     execRoot: options.execRoot,
     ...(options.cgroupParent ? { cgroupParent: options.cgroupParent } : {}),
   });
+  opened.push(() => runtime.close());
   const namespaces = join(options.execRoot, "netns");
   const bridge = await createBridgeNetwork({
     bridge: options.bridge,
@@ -66,14 +90,10 @@ export async function assemble(options: DaemonOptions, log: Log): Promise<Server
     mtu: options.mtu,
     log: (message) => log.info(message),
   });
+  opened.push(() => bridge.close());
   const store = createContainerStore(database);
   const imageStore = createImageStore(database);
-  const registry = createRegistry({
-    mirrors: options.registryMirrors,
-    insecure: options.insecureRegistries,
-    ...(options.embeddedHub === "off" ? {} : { hub: { mode: options.embeddedHub, transport: createEmbeddedHub() } }),
-    userAgent: `gantry/${version} (linux)`,
-  });
+  const registry = openRegistry(options);
   const pullParts: PullParts = {
     registry,
     content,
@@ -156,23 +176,33 @@ export async function assemble(options: DaemonOptions, log: Log): Promise<Server
     info: () => systemInfo(system),
     version: () => systemVersion(system),
   };
+  opened.push(async () => {
+    closing = true;
+    for (const container of store.all()) await container.teardown;
+  });
   const idle = createIdle(quiet);
+  opened.push(() => idle.close());
   const api: ApiServer = createApiServer({ engine, log, version, activity: idle.touch });
+  opened.push(() => api.close(5000));
   await openSockets(api, options, log);
   log.info(`API listens on ${options.hosts.join(", ")}`);
   return {
     async close() {
       closing = true;
-      idle.close();
       if (!options.liveRestore) await stopAll(parts, options.shutdownTimeout);
-      await api.close(5000);
-      for (const container of store.all()) await container.teardown;
-      runtime.close();
-      await bridge.close();
-      events.flush();
-      database.close();
+      await closeRooms(opened);
     },
   };
+}
+
+function openRegistry(options: DaemonOptions): Registry {
+  const { embeddedHub: mode, registryMirrors: mirrors, insecureRegistries: insecure } = options;
+  const hub = mode === "off" ? {} : { hub: { mode, transport: createEmbeddedHub() } };
+  try {
+    return createRegistry({ mirrors, insecure, ...hub, userAgent: `gantry/${version} (linux)` });
+  } catch (error) {
+    throw new StartError(`--registry-mirror: ${(error as Error).message}`);
+  }
 }
 
 async function checkStart(options: DaemonOptions, log: Log): Promise<string[]> {

@@ -27,6 +27,7 @@ export async function runDaemon(argv: string[]): Promise<number> {
     return 1;
   }
   const { DatabaseError } = await import("../storage/database/database.ts");
+  const { NetworkError } = await import("../network/network.ts");
   const { assemble } = await import("./assemble.ts");
   try {
     mkdirSync(options.dataRoot, { recursive: true, mode: 0o711 });
@@ -44,7 +45,7 @@ export async function runDaemon(argv: string[]): Promise<number> {
     }
     return 0;
   } catch (error) {
-    const known = error instanceof StartError || error instanceof DatabaseError;
+    const known = [StartError, DatabaseError, NetworkError].some((kind) => error instanceof kind);
     const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
     console.error(`gantry daemon: ${text}`);
     return 1;

@@ -14,7 +14,9 @@ export async function openSockets(api: ApiServer, options: DaemonOptions, log: L
       for (const address of addresses(host, options, log)) await api.listen(address);
     } catch (error) {
       if (error instanceof StartError) throw error;
-      throw new StartError(`cannot listen on ${host}: ${(error as Error).message}`);
+      throw new StartError(
+        `cannot listen on ${host}: ${(error as Error).message} (-H names another address for this server)`,
+      );
     }
   }
 }
