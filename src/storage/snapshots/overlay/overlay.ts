@@ -142,15 +142,16 @@ export function createOverlaySnapshots(options: OverlayOptions): OverlaySnapshot
     mount(id, mountOptions: MountOptions = {}) {
       const merged = place(id, "merged");
       if (isMounted(merged)) return merged;
+      const chain = chainOf(id);
       const plan = {
-        lower: chains.directories(chainOf(id)),
+        lower: chains.directories(chain),
         upper: place(id, "upper"),
         work: place(id, "work"),
         target: merged,
         readonly: mountOptions.readonly ?? false,
         form,
       };
-      if (mountOptions.uids || mountOptions.gids) mountMapped(plan, place(id), mountOptions);
+      if (mountOptions.uids || mountOptions.gids) mountMapped(plan, place(id), chains.get(chain).root, mountOptions);
       else mountOverlay(plan);
       return merged;
     },
