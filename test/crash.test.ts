@@ -78,8 +78,8 @@ describeNeeding(
     const ids = containers.map((one) => one.Id).sort();
     const running = containers.filter((one) => one.State === "running").map((one) => one.Id);
     expect(names(join(server.dataRoot, "containers")).filter((id) => !ids.includes(id))).toEqual([]);
-    expect(names(join(server.execRoot, "bundles")).filter((id) => !running.includes(id))).toEqual([]);
-    expect(names(join(server.execRoot, "crun")).filter((id) => !running.includes(id))).toEqual([]);
+    expect(names(join(server.execRoot, "runtime/bundles")).filter((id) => !running.includes(id))).toEqual([]);
+    expect(names(join(server.execRoot, "runtime/crun")).filter((id) => !running.includes(id))).toEqual([]);
     const mounted = readFileSync("/proc/self/mountinfo", "utf8")
       .split("\n")
       .filter((line) => line.includes(` ${server.dataRoot}/`));
@@ -87,7 +87,7 @@ describeNeeding(
     const group = `/sys/fs/cgroup${existsSync("/sys/fs/cgroup/cgroup.controllers") ? "" : "/pids"}${server.home.cgroupParent}`;
     const groups = names(group).filter((name) => /^[0-9a-f]{64}$/.test(name));
     expect(groups.filter((id) => !running.includes(id))).toEqual([]);
-    const namespaces = names(join(server.execRoot, "netns")).filter((name) => /^[0-9a-f]{64}$/.test(name));
+    const namespaces = names(join(server.execRoot, "runtime/netns")).filter((name) => /^[0-9a-f]{64}$/.test(name));
     expect(namespaces.filter((id) => !running.includes(id))).toEqual([]);
   }
 

@@ -26,13 +26,14 @@ import { createEmptyNamespaces } from "../network/empty/empty.ts";
 import { createRegistry } from "../registry/create.ts";
 import type { Registry } from "../registry/registry.ts";
 import { loadDefaultProfile } from "../runtime/apparmor/apparmor.ts";
-import { createRuntime } from "../runtime/create.ts";
+import { createRuntime, defaultCgroupParent } from "../runtime/create.ts";
 import { createContentStore } from "../storage/content/content-store.ts";
 import { openDatabase } from "../storage/database/database.ts";
 import { createOverlaySnapshots } from "../storage/snapshots/overlay/overlay.ts";
 import { built, commit, version } from "../version.ts";
 import { createIdle } from "./idle.ts";
 import { StartError } from "./instance.ts";
+import { openMemoryFolder } from "./memory-folder.ts";
 import type { DaemonOptions } from "./options.ts";
 import { openSockets } from "./sockets.ts";
 
@@ -73,14 +74,17 @@ async function openRooms(options: DaemonOptions, log: Log, opened: Closing[]): P
   opened.push(() => database.close());
   const events = createEventLog(database);
   opened.push(() => events.flush());
+  const store = createContainerStore(database);
   const content = createContentStore(join(options.dataRoot, "content"));
   const snapshots = await createOverlaySnapshots({ root: join(options.dataRoot, "snapshots"), content });
+  const memory = openMemoryFolder(join(options.execRoot, "runtime"));
+  opened.push(() => memory.close(store.all().some(isRunning)));
   const runtime = createRuntime({
-    execRoot: options.execRoot,
-    ...(options.cgroupParent ? { cgroupParent: options.cgroupParent } : {}),
+    execRoot: memory.path,
+    cgroupParent: options.cgroupParent ?? defaultCgroupParent(options.execRoot),
   });
   opened.push(() => runtime.close());
-  const namespaces = join(options.execRoot, "netns");
+  const namespaces = join(memory.path, "netns");
   const bridge = await createBridgeNetwork({
     bridge: options.bridge,
     ...(options.bip ? { address: options.bip } : {}),
@@ -91,7 +95,6 @@ async function openRooms(options: DaemonOptions, log: Log, opened: Closing[]): P
     log: (message) => log.info(message),
   });
   opened.push(() => bridge.close());
-  const store = createContainerStore(database);
   const imageStore = createImageStore(database);
   const registry = openRegistry(options);
   const pullParts: PullParts = {
@@ -143,6 +146,7 @@ async function openRooms(options: DaemonOptions, log: Log, opened: Closing[]): P
     apparmor,
     cgroupVersion: runtime.cgroups.layout.version === "v2" ? 2 : 1,
     folder: join(options.dataRoot, "containers"),
+    files: join(memory.path, "files"),
     dns: { servers: options.dns, search: options.dnsSearch, options: options.dnsOptions },
     hostname,
     log,

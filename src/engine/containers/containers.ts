@@ -41,8 +41,10 @@ export interface Parts {
   cgroupVersion: 1 | 2;
   /** The AppArmor profile of containers that ask for none; undefined where the kernel has it off. */
   apparmor: string | undefined;
-  /** DATA_ROOT/containers: a folder a container, for its log and the files mounted into it. */
+  /** DATA_ROOT/containers: a folder a container, for its log. */
   folder: string;
+  /** In memory: a folder a running container, for the files mounted into it. */
+  files: string;
   dns: { servers: string[]; search: string[]; options: string[] };
   hostname(): string;
   log: Record<"debug" | "info" | "warn" | "error", (message: string) => void>;

@@ -4,6 +4,7 @@
 import type { Exit, RunningProcess } from "../../runtime/runtime.ts";
 import { type Container, isRunning } from "./container.ts";
 import { eventAttributes, type Parts } from "./containers.ts";
+import { removeFiles } from "./files.ts";
 import { begin } from "./lifecycle.ts";
 import { destroyContainer } from "./remove.ts";
 import { unmountShm } from "./shm.ts";
@@ -71,6 +72,7 @@ async function teardown(parts: Parts, container: Container): Promise<void> {
     () => parts.runtime.remove(id),
     async () => parts.snapshots.unmount(id),
     async () => unmountShm(parts, container.record),
+    async () => removeFiles(parts, container.record),
   ];
   for (const step of steps) {
     try {

@@ -1,5 +1,5 @@
 /** The files that the engine mounts into a container: hosts, resolv.conf, hostname. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hostnameFile, hostsFile, hostsFileOfHost } from "../../network/hosts/hosts.ts";
 import { namesStubOnly, resolvFile, resolvFileOfHost, systemdResolvConf } from "../../network/hosts/resolv.ts";
@@ -17,14 +17,15 @@ export function filesOf(parts: Parts, record: ContainerRecord): EngineFiles {
   const mode = record.hostConfig.NetworkMode ?? "";
   const other = mode.startsWith("container:") ? parts.store.byId(mode.slice("container:".length)) : undefined;
   if (other) return filesOf(parts, other.record);
-  const folder = join(parts.folder, record.id);
+  const folder = join(parts.files, record.id);
   return { hosts: join(folder, "hosts"), resolv: join(folder, "resolv.conf"), hostname: join(folder, "hostname") };
 }
 
 /** Writes them anew for this start: addresses may have changed. Throws NetworkError for what cannot stand in them. */
 export function writeFiles(parts: Parts, container: Container): EngineFiles {
   const { record } = container;
-  mkdirSync(join(parts.folder, record.id), { recursive: true, mode: 0o710 });
+  for (const folder of [parts.folder, parts.files])
+    mkdirSync(join(folder, record.id), { recursive: true, mode: 0o710 });
   const files = filesOf(parts, record);
   if (record.hostConfig.NetworkMode?.startsWith("container:")) return files;
   const content = makeFiles(parts, record, container.state.endpoint);
@@ -81,4 +82,9 @@ function readHost(path: string): string {
   } catch {
     return "";
   }
+}
+
+/** After the end: they are written anew at the next start. */
+export function removeFiles(parts: Parts, { id }: ContainerRecord): void {
+  rmSync(join(parts.files, id), { recursive: true, force: true });
 }

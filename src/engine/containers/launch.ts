@@ -8,7 +8,7 @@ import { openRoot } from "../../sys/rooted.ts";
 import { EngineError } from "../errors.ts";
 import type { Container } from "./container.ts";
 import type { Parts } from "./containers.ts";
-import { writeFiles } from "./files.ts";
+import { removeFiles, writeFiles } from "./files.ts";
 import { logPath } from "./inspect.ts";
 import { StartFailure } from "./lifecycle.ts";
 import { environment, streamsOf, userOf } from "./process.ts";
@@ -30,7 +30,10 @@ export async function launch(parts: Parts, container: Container): Promise<void> 
     const rootfs = parts.snapshots.mount(id);
     undo.push(() => parts.snapshots.unmount(id));
     mountShm(parts, record);
-    undo.push(() => unmountShm(parts, record));
+    undo.push(() => {
+      unmountShm(parts, record);
+      removeFiles(parts, record);
+    });
     makeBindSources(container);
     const { namespace } = await connection;
     const mode = record.hostConfig.NetworkMode!;

@@ -94,9 +94,14 @@ async function sweepSnapshots(parts: Parts): Promise<void> {
 async function sweepFolders(parts: Parts): Promise<void> {
   for (const id of readdirSync(parts.folder)) {
     if (parts.store.byId(id)) continue;
+    await attempt(parts, () => rm(join(parts.folder, id), { recursive: true, force: true }));
+  }
+  mkdirSync(parts.files, { recursive: true, mode: 0o711 });
+  for (const id of readdirSync(parts.files)) {
+    if (parts.store.byId(id)?.process) continue;
     await attempt(parts, async () => {
-      unmount(join(parts.folder, id, "shm"), { lazy: true });
-      await rm(join(parts.folder, id), { recursive: true, force: true });
+      unmount(join(parts.files, id, "shm"), { lazy: true });
+      await rm(join(parts.files, id), { recursive: true, force: true });
     });
   }
 }

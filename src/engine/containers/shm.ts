@@ -10,7 +10,7 @@ import type { ContainerRecord } from "./container.ts";
 import type { Parts } from "./containers.ts";
 
 const shares = (record: ContainerRecord): boolean => record.hostConfig.IpcMode === "shareable";
-const folderOf = (parts: Parts, record: ContainerRecord): string => join(parts.folder, record.id, "shm");
+const folderOf = (parts: Parts, record: ContainerRecord): string => join(parts.files, record.id, "shm");
 
 /** Before the start. Does nothing for a container whose /dev/shm is its own. */
 export function mountShm(parts: Parts, record: ContainerRecord): void {
