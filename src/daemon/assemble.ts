@@ -183,6 +183,8 @@ async function openRooms(options: DaemonOptions, log: Log, opened: Closing[]): P
   opened.push(async () => {
     closing = true;
     for (const container of store.all()) await container.teardown;
+    // Before the bridge: what ends now is for the next server to see.
+    runtime.close();
   });
   const idle = createIdle(quiet);
   opened.push(() => idle.close());
