@@ -103,7 +103,7 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
     const cgroup = groupOf(id);
     const folder = bundles.path(id);
     // A half-made container's conmon and crun may be at work still: end them first.
-    if (bundles.state(id) === undefined) for (const conmon of findConmons(folder)) end(conmon);
+    if (existsSync(folder) && bundles.state(id) === undefined) for (const conmon of findConmons(folder)) end(conmon);
     const supervisors = [folder, ...bundles.execs(id).map((execId) => bundles.execPath(id, execId))]
       .map(conmonOf)
       .filter((conmon) => conmon !== undefined);

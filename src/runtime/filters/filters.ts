@@ -26,7 +26,18 @@ export function openFilters(folder: string, crun: string): Filters {
   const { size, mtimeMs, ino } = statSync(crun);
   const known = new Map<string, string>();
 
+  const keys = new WeakMap<Seccomp, string>();
+
   function keyOf(seccomp: Seccomp): string {
+    let key = keys.get(seccomp);
+    if (key === undefined) {
+      key = hash(seccomp);
+      keys.set(seccomp, key);
+    }
+    return key;
+  }
+
+  function hash(seccomp: Seccomp): string {
     return createHash("sha256")
       .update(`${size} ${mtimeMs} ${ino}\n`)
       .update(JSON.stringify([seccomp.defaultAction, seccomp.defaultErrnoRet, seccomp.architectures, seccomp.syscalls]))

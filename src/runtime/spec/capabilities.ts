@@ -27,6 +27,14 @@ export function parseCapabilitySet(hexadecimal: string): string[] {
 
 /** What this process could give away: its bounding set. Inside other containers, and on CI machines, not all. */
 export function serverCapabilities(): string[] {
+  known ??= readBoundingSet();
+  return known;
+}
+
+/** A process never gets more, and the server gives none up. */
+let known: string[] | undefined;
+
+function readBoundingSet(): string[] {
   const match = /^CapBnd:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"));
   if (match === null) throw new Error("/proc/self/status has no CapBnd");
   return parseCapabilitySet(match[1]!);

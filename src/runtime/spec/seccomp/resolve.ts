@@ -15,6 +15,13 @@ export interface Machine {
 
 /** The machine that this process runs on. */
 export function thisMachine(): Machine {
+  machineHere ??= readMachine();
+  return machineHere;
+}
+
+let machineHere: Machine | undefined;
+
+function readMachine(): Machine {
   const [major = 0, minor = 0] = readFileSync("/proc/sys/kernel/osrelease", "utf8").split(/[.-]/).map(Number);
   return { arch: process.arch === "x64" ? "amd64" : process.arch, kernel: [major, minor] };
 }
@@ -29,8 +36,19 @@ export function resolveSeccomp(
   machine: Machine = thisMachine(),
 ): Seccomp | undefined {
   if (profile === "unconfined") return undefined;
-  return resolveProfile(profile === undefined ? defaultProfile : parseProfile(profile), capabilities, machine);
+  if (profile !== undefined) return resolveProfile(parseProfile(profile), capabilities, machine);
+  // Nearly every container has the same: the same object, too, so that what is derived from it can be kept with it.
+  const key = `${machine.arch} ${machine.kernel.join(".")} ${capabilities.join(" ")}`;
+  let resolved = resolvedDefaults.get(key);
+  if (resolved === undefined) {
+    resolved = resolveProfile(defaultProfile, capabilities, machine);
+    if (resolvedDefaults.size >= 64) resolvedDefaults.clear();
+    resolvedDefaults.set(key, resolved);
+  }
+  return resolved;
 }
+
+const resolvedDefaults = new Map<string, Seccomp>();
 
 const nativeArchitecture: Record<string, string> = {
   amd64: "SCMP_ARCH_X86_64",
