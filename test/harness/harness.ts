@@ -24,5 +24,6 @@ export { describeNeeding, find, lack, type Need, needing, program } from "./prog
 export { type Pty, pty } from "./pty.ts";
 export { type FakeRegistry, fakeRegistry, realRegistry, type TestRegistry } from "./registry.ts";
 export { cleanEnvironment, type Result, type RunOptions, run } from "./run.ts";
+export { type Sandbox, sandboxNeeds, startSandbox } from "./sandbox.ts";
 export { gantry, type Server, type ServerOptions, startServer } from "./server.ts";
 export { type Entry, tar } from "./tar.ts";
