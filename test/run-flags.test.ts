@@ -2,7 +2,7 @@
  * Every flag of `docker run --help` has its effect, or is refused by name; none is ignored. The list of flags is taken
  * from the stock client when the test runs.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
   existsSync,
   mkdtempSync,
@@ -26,6 +26,9 @@ import {
   run,
   startLab,
 } from "./harness/harness.ts";
+
+// A test that takes longer is ended with everything that this process started, the server too.
+setDefaultTimeout(60_000);
 
 const unified = existsSync("/sys/fs/cgroup/cgroup.controllers");
 

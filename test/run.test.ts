@@ -1,5 +1,5 @@
 /** `run` from outside: exit codes, streams, names and files, with both clients. The flags have run-flags.test.ts. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +13,9 @@ import {
   startLab,
   watchEvents,
 } from "./harness/harness.ts";
+
+// A test that takes longer is ended with everything that this process started, the server too.
+setDefaultTimeout(60_000);
 
 describeNeeding(...engineNeeds)("run", () => {
   let lab: Lab;

@@ -100,13 +100,23 @@ export type Resize = (size: { rows: number; columns: number }) => Promise<void>;
 export async function followSize(resize: Resize): Promise<() => void> {
   if (!isTerminal(1)) return () => {};
   const { windowSize } = await import("../../sys/terminal.ts");
-  const send = () => {
-    const size = windowSize(1);
-    // A container that is not there yet, or no more, has no terminal to size.
-    if (size !== undefined && size.rows > 0 && size.columns > 0) resize(size).catch(() => {});
+  let sending = false;
+  let changed = false;
+  // One at a time, and the newest last: requests on connections of their own overtake each other.
+  const send = async () => {
+    changed = true;
+    if (sending) return;
+    sending = true;
+    while (changed) {
+      changed = false;
+      const size = windowSize(1);
+      // A container that is not there yet, or no more, has no terminal to size.
+      if (size !== undefined && size.rows > 0 && size.columns > 0) await resize(size).catch(() => {});
+    }
+    sending = false;
   };
   process.on("SIGWINCH", send);
-  send();
+  void send();
   return () => process.off("SIGWINCH", send);
 }
 

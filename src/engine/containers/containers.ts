@@ -80,11 +80,22 @@ export function eventAttributes(record: ContainerRecord, more: Record<string, st
   return { ...record.config.Labels, image: record.imageName, name: record.name, ...more };
 }
 
+/** A process's end that a call saw before its exit was told. */
+export const isGone = (error: unknown): boolean =>
+  ["ENXIO", "ENOENT", "EPIPE"].includes((error as NodeJS.ErrnoException).code ?? "") ||
+  / is not running$/.test((error as Error).message);
+
 async function resizeContainer(parts: Parts, container: Container, rows: number, columns: number) {
   if (!container.process || container.state.status === "exited") {
     throw conflict(`Container ${container.record.id} is not running`);
   }
-  await container.process.resize(rows, columns);
+  try {
+    await container.process.resize(rows, columns);
+  } catch (error) {
+    // It has just ended: nobody reads its supervisor's pipe.
+    if (!isGone(error)) throw error;
+    throw conflict(`Container ${container.record.id} is not running`);
+  }
   const size = { height: String(rows), width: String(columns) };
   parts.events.emit("container", "resize", container.record.id, eventAttributes(container.record, size));
 }

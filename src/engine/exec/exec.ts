@@ -2,7 +2,7 @@
 import type { ExecConfig, ExecInspectResponse } from "@docker/node-sdk";
 import { LaunchError, type RunningProcess } from "../../runtime/runtime.ts";
 import { type Container, isRunning } from "../containers/container.ts";
-import { eventAttributes, type Parts } from "../containers/containers.ts";
+import { eventAttributes, isGone, type Parts } from "../containers/containers.ts";
 import { makeExecProcess } from "../containers/process.ts";
 import type { Execs } from "../engine.ts";
 import { conflict, EngineError, invalid, notFound } from "../errors.ts";
@@ -146,7 +146,12 @@ export function createExecs(parts: Parts): Execs {
     async resize(execId, rows, columns) {
       const exec = find(execId);
       if (!exec.process || !exec.running) throw conflict(`exec ${execId} is not running`);
-      await exec.process.resize(rows, columns);
+      try {
+        await exec.process.resize(rows, columns);
+      } catch (error) {
+        if (!isGone(error)) throw error;
+        throw conflict(`exec ${execId} is not running`);
+      }
     },
   };
 }
