@@ -4,21 +4,22 @@ import type { ImageRecord } from "./image.ts";
 import type { PullParts } from "./pull.ts";
 
 /**
- * Removes what `gone`, already without a row, leaves without a reference. Returns the diff IDs of the layers removed,
+ * Removes what `gone`, an image without a row, leaves without a reference. Returns the diff IDs of the layers removed,
  * topmost first.
  */
-export async function collect(parts: PullParts, gone: ImageRecord): Promise<Digest[]> {
+export async function collect(parts: PullParts, gone: Pick<ImageRecord, "layers" | "documents">): Promise<Digest[]> {
   const { layers: neededLayers, blobs: neededBlobs } = references(parts);
   const removed: Digest[] = [];
+  const removeBlob = async (digest: Digest) => {
+    if (!neededBlobs.has(digest)) await parts.leases.dropping(parts.content.remove(digest));
+  };
   for (const layer of [...gone.layers].reverse()) {
-    if (!neededBlobs.has(layer.descriptor.digest)) await parts.content.remove(layer.descriptor.digest);
+    await removeBlob(layer.descriptor.digest);
     if (neededLayers.has(layer.diffId) || removed.includes(layer.diffId)) continue;
     await parts.layers.remove(layer.diffId);
     removed.push(layer.diffId);
   }
-  for (const document of gone.documents) {
-    if (!neededBlobs.has(document)) await parts.content.remove(document);
-  }
+  for (const document of gone.documents) await removeBlob(document);
   return removed;
 }
 

@@ -67,6 +67,7 @@ export function createImages(parts: ImagesParts): ImageService {
       controller.abort(new Error("the client went away"));
     };
     options.signal.addEventListener("abort", leave, { once: true });
+    if (options.signal.aborted) leave();
     try {
       await done;
     } finally {

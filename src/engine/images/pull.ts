@@ -14,6 +14,7 @@ import type { ProgressMessage } from "../engine.ts";
 import { EngineError, type ErrorKind, invalid } from "../errors.ts";
 import type { EventLog } from "../events/events.ts";
 import { shortId } from "../identifier.ts";
+import { collect } from "./collect.ts";
 import { digestName, tagName } from "./find.ts";
 import type { ImageLayer, ImageRecord } from "./image.ts";
 import type { ImageStore } from "./store.ts";
@@ -35,10 +36,15 @@ export interface PullParts {
 export interface Leases {
   hold(digests: Iterable<Digest>): () => void;
   held(digest: Digest): boolean;
+  /** Resolves with the removal of something that nobody held when it began. */
+  dropping(removal: Promise<void>): Promise<void>;
+  /** Resolves when the removals that were under way are over: what is held and still there then, stays. */
+  settled(): Promise<void>;
 }
 
 export function createLeases(): Leases {
   const counts = new Map<Digest, number>();
+  const removals = new Set<Promise<void>>();
   return {
     hold(digests) {
       const mine = [...digests];
@@ -52,6 +58,15 @@ export function createLeases(): Leases {
       };
     },
     held: (digest) => counts.has(digest),
+    async dropping(removal) {
+      removals.add(removal);
+      try {
+        await removal;
+      } finally {
+        removals.delete(removal);
+      }
+    },
+    settled: async () => void (await Promise.allSettled(removals)),
   };
 }
 
@@ -86,13 +101,16 @@ export async function pullImage(parts: PullParts, reference: Reference, options:
       onNotice: (message) => progress({ status: message }),
     });
     progress({ status: `Pulling from ${displayPath(reference)}`, id: target });
-    const release = parts.leases.hold([
-      ...manifest.documents.map((document) => document.digest),
-      manifest.manifest.config.digest,
-      ...manifest.manifest.layers.map((layer) => layer.digest),
-    ]);
+    const documents = [...manifest.documents.map((document) => document.digest), manifest.manifest.config.digest];
+    const release = parts.leases.hold([...documents, ...manifest.manifest.layers.map((layer) => layer.digest)]);
+    const layers: ImageLayer[] = [];
     try {
-      return await take(parts, tagged, manifest, options);
+      await parts.leases.settled();
+      return await take(parts, tagged, manifest, layers, options);
+    } catch (error) {
+      release();
+      await collect(parts, { documents, layers });
+      throw error;
     } finally {
       release();
     }
@@ -101,19 +119,20 @@ export async function pullImage(parts: PullParts, reference: Reference, options:
   }
 }
 
+/** Fills `layers` once they are known. */
 async function take(
   parts: PullParts,
   reference: Reference,
   manifest: ImageManifest,
+  layers: ImageLayer[],
   options: PullOptions,
 ): Promise<ImageRecord> {
   const { progress } = options;
   const configBytes = await fetchConfig(parts, reference, manifest, options);
   const config = readConfig(configBytes, manifest);
-  const layers: ImageLayer[] = manifest.manifest.layers.map((descriptor, index) => ({
-    descriptor,
-    diffId: config.rootfs.diff_ids[index]!,
-  }));
+  for (const [index, descriptor] of manifest.manifest.layers.entries()) {
+    layers.push({ descriptor, diffId: config.rootfs.diff_ids[index]! });
+  }
   const release = parts.leases.hold(layers.map((layer) => layer.diffId));
   try {
     await takeLayers(parts, reference, manifest, layers, options);
