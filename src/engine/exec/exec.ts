@@ -132,7 +132,8 @@ export function createExecs(parts: Parts): Execs {
       OpenStdin: config.AttachStdin ?? false,
       OpenStderr: config.AttachStderr ?? false,
       OpenStdout: config.AttachStdout ?? false,
-      CanRemove: !exec.running,
+      // Docker's mark of those that it forgets next.
+      CanRemove: false,
       ContainerID: container.record.id,
       DetachKeys: config.DetachKeys ?? "",
       Pid: exec.pid,
