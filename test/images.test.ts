@@ -441,7 +441,7 @@ describeNeeding(...needs)("images", () => {
       [["pull", "-a", `${registry.host}/thing:1`], "tag can't be used with --all-tags/-a"],
       [["tag", "no-such", "x"], "No such image: no-such:latest"],
       [["tag", "no-such", "UPPER"], "invalid"],
-      [["rmi", ""], "image name cannot be blank"],
+      [["rmi", " "], "image name cannot be blank"],
     ] as const) {
       const result = await server.cli([...argv]);
       expect(result.code).not.toBe(0);

@@ -4,15 +4,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Database, openDatabase } from "../../storage/database/database.ts";
 import type { Filters } from "../engine.ts";
-import { createEventLog } from "./events.ts";
+import { createEventLog, type EventLog } from "./events.ts";
 
 let folder: string;
 let database: Database;
+const logs: EventLog[] = [];
+
+function openLog(): EventLog {
+  const log = createEventLog(database);
+  logs.push(log);
+  return log;
+}
+
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "gantry-events-"));
   database = openDatabase(join(folder, "state.db"));
 });
 afterEach(() => {
+  // Nothing may be written later.
+  for (const log of logs.splice(0)) log.flush();
   database.close();
   rmSync(folder, { recursive: true });
 });
@@ -31,17 +41,17 @@ async function collect(
 
 describe("event log", () => {
   test("gives the history in order, also to a later server", async () => {
-    const first = createEventLog(database);
+    const first = openLog();
     first.emit("container", "create", "c1", { image: "bb", name: "one" });
     first.emit("container", "start", "c1", { image: "bb", name: "one" });
     first.flush();
-    const second = createEventLog(database);
+    const second = openLog();
     const until = Date.now() / 1000 + 0.05;
     expect(await collect(second, { since: 0, until })).toEqual(["container create c1", "container start c1"]);
   });
 
   test("goes from history to live without a gap, and ends when told", async () => {
-    const log = createEventLog(database);
+    const log = openLog();
     const controller = new AbortController();
     const found: string[] = [];
     log.emit("container", "create", "c1", {});
@@ -59,7 +69,7 @@ describe("event log", () => {
   });
 
   test("filters: keys all hold, values are alternatives", async () => {
-    const log = createEventLog(database);
+    const log = openLog();
     log.emit("container", "exec_create: sh", "abc", { image: "bb:1", name: "one", colour: "red" });
     log.emit("container", "die", "def", { image: "cc", name: "two" });
     log.emit("image", "pull", "bb:1", { name: "bb" });
