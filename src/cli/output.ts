@@ -3,7 +3,7 @@
  * what a full pipe did not take when the process exits.
  */
 import { write as writeAsync, writeSync } from "node:fs";
-import { ExitError } from "./errors.ts";
+import { CliError, ExitError } from "./errors.ts";
 
 /** Writes text and a newline to standard output. */
 export const print = (text: string): void => writeAll(1, `${text}\n`);
@@ -36,7 +36,7 @@ function writeAll(fd: 1 | 2, text: string): void {
   }
 }
 
-/** Writes bytes without holding up the rest of the process. Throws ExitError when the reader of standard output has gone. */
+/** Writes bytes without holding up the rest of the process. Throws CliError when the reader of standard output has gone. */
 export async function writeBytes(fd: 1 | 2, bytes: Uint8Array): Promise<void> {
   for (let rest = bytes; rest.length > 0; ) {
     try {
@@ -44,7 +44,8 @@ export async function writeBytes(fd: 1 | 2, bytes: Uint8Array): Promise<void> {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "EAGAIN") await Bun.sleep(1);
-      else if (code === "EPIPE" && fd === 1) throw new ExitError(brokenPipe);
+      else if (code === "EPIPE")
+        throw new CliError(`write /dev/${fd === 1 ? "stdout" : "stderr"}: broken pipe`, { final: true });
       else throw error;
     }
   }

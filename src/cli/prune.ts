@@ -25,9 +25,9 @@ export function confirm(question: string): boolean {
   return /^y(?:es)?$/i.test(answer.trim());
 }
 
-/** Throws ExitError when the user does not want to. */
+/** Throws ExitError when the user does not want to: that is no failure. */
 export function ask(force: boolean, question: string): void {
-  if (!force && !confirm(question)) throw new ExitError(1);
+  if (!force && !confirm(question)) throw new ExitError(0);
 }
 
 export function printPruned(title: string, names: readonly string[], reclaimed: number): void {

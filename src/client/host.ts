@@ -28,7 +28,7 @@ export function parseAddress(host: string, tls: boolean): Address {
   if (scheme !== "tcp" && scheme !== "http" && scheme !== "https") {
     throw new InvalidHostError(`protocol not available: ${scheme}`);
   }
-  const parts = /^(\[[0-9a-fA-F:.%]+\]|[^/:[\]@?#]*)(?::(\d{1,5}))?(\/[^?#]*)?$/.exec(rest);
+  const parts = /^(\[[0-9a-fA-F:.%]+\]|[^/:[\]@?#\s]*)(?::(\d{1,5}))?(\/[^?#]*)?$/.exec(rest);
   if (parts === null) throw new InvalidHostError(`unable to parse docker host \`${host}\``);
   const secure = tls || scheme === "https";
   const port = parts[2] === undefined ? (secure ? 2376 : 2375) : Number(parts[2]);

@@ -1,7 +1,6 @@
 import { command } from "../command.ts";
 import { CliError } from "../errors.ts";
 import { bool, string } from "../flags/flag.ts";
-import { printError } from "../output.ts";
 import { checkTerminal, followSize, pumpStreams } from "../streams/session.ts";
 import { proxySignals } from "../streams/signals.ts";
 
@@ -17,9 +16,9 @@ export default command({
   async run({ values, session, arguments: [container = ""] }) {
     const { containers } = session.client();
     const { Id: id = container, State, Config } = await containers.inspect(container);
-    if (!State?.Running) throw new CliError("cannot attach to a stopped container, start it first");
-    if (State.Paused) throw new CliError("cannot attach to a paused container, unpause it first");
-    if (State.Restarting) throw new CliError("cannot attach to a restarting container, wait until it is running");
+    if (!State?.Running) throw new CliError("You cannot attach to a stopped container, start it first");
+    if (State.Paused) throw new CliError("You cannot attach to a paused container, unpause it first");
+    if (State.Restarting) throw new CliError("You cannot attach to a restarting container, wait until it is running");
     const terminal = Config?.Tty === true;
     const stdin = !values["no-stdin"] && Config?.OpenStdin === true;
     const detachKeys = values["detach-keys"] || session.config().detachKeys || "";
@@ -32,10 +31,7 @@ export default command({
     const stopSize = terminal ? await followSize((size) => containers.resize(id, size)) : () => {};
     try {
       const end = await pumpStreams({ connection, terminal, stdin, detachKeys });
-      if (end === "detached") {
-        printError("read escape sequence");
-        return 0;
-      }
+      if (end === "detached") throw new CliError("read escape sequence");
       const { StatusCode, Error: failure } = await wait.result;
       if (failure?.Message) throw new CliError(failure.Message);
       return StatusCode;

@@ -4,7 +4,7 @@ import { CliError } from "../errors.ts";
 import { filter, string } from "../flags/flag.ts";
 import { inspectFormatHelp } from "../format/help.ts";
 import { executed, parsed } from "../format/list.ts";
-import { encodeJson, fromJson, Struct } from "../format/template/template.ts";
+import { encodeJson, fromJson, Struct, toJson } from "../format/template/template.ts";
 import { rfc3339Nano, timestamp } from "../format/time.ts";
 import { parseDuration } from "../format/units.ts";
 import { print } from "../output.ts";
@@ -40,8 +40,7 @@ function renderer(format: string): (event: EventMessage) => string {
   const failure = { parsing: "Error parsing format: ", executing: "Error parsing format: ", status: 64 };
   const template = parsed(format, failure);
   const render = (event: EventMessage) => {
-    const fields = fromJson(event) as Record<string, unknown>;
-    return executed(() => template.execute(new Struct("*events.Message", fields)), failure);
+    return executed(() => template.execute(fieldsOf(event)), failure);
   };
   try {
     render(noEvent);
@@ -53,19 +52,31 @@ function renderer(format: string): (event: EventMessage) => string {
 
 /** A field that is not there is told before the first event. */
 const noEvent = {
-  Type: "",
-  Action: "",
+  Type: "container",
+  Action: "create",
   Actor: { ID: "", Attributes: {} },
-  scope: "",
-  time: 0,
-  timeNano: 0,
-  status: "",
-  id: "",
-  from: "",
-  Status: "",
-  ID: "",
-  From: "",
-} as unknown as EventMessage;
+  scope: "local",
+} as EventMessage;
+
+/** The names of Go's fields, which templates use, differ from those of the JSON. */
+function fieldsOf(event: EventMessage): Struct {
+  const old = event as { status?: string; id?: string; from?: string };
+  return new Struct(
+    "*events.Message",
+    {
+      Status: old.status ?? "",
+      ID: old.id ?? "",
+      From: old.from ?? "",
+      Type: event.Type,
+      Action: event.Action,
+      Actor: fromJson(event.Actor),
+      Scope: event.scope ?? "",
+      Time: event.time ?? 0,
+      TimeNano: event.timeNano ?? 0,
+    },
+    () => toJson(event),
+  );
+}
 
 function line(event: EventMessage): string {
   const { Type, Action, Actor, time = 0 } = event;

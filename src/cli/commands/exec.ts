@@ -55,7 +55,7 @@ export default command({
         stdin: values.interactive,
         detachKeys,
       });
-      if (end === "detached") return 0;
+      if (end === "detached") throw new CliError("read escape sequence");
     } finally {
       stopSize();
     }

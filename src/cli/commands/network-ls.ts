@@ -3,6 +3,7 @@ import { command } from "../command.ts";
 import { bool, filter, string } from "../flags/flag.ts";
 import { formatHelp } from "../format/help.ts";
 import { type ListShape, labelText, printList, shortId } from "../format/list.ts";
+import { naturally } from "../format/natural.ts";
 import { goTime } from "../format/time.ts";
 
 export default command({
@@ -18,8 +19,7 @@ export default command({
   async run({ values, session }) {
     const networks = await session.client().networks.list(values.filter);
     const format = values.format || (values.quiet ? "" : (session.config().networksFormat ?? ""));
-    const { compare } = new Intl.Collator("en", { numeric: true });
-    const sorted = [...networks].sort((a, b) => compare(a.Name ?? "", b.Name ?? ""));
+    const sorted = [...networks].sort((a, b) => naturally(a.Name ?? "", b.Name ?? ""));
     printList(sorted, shape(!values["no-trunc"]), { format, quiet: values.quiet });
     return 0;
   },

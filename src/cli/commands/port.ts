@@ -1,5 +1,7 @@
 import { command } from "../command.ts";
 import { CliError } from "../errors.ts";
+import { parseInteger } from "../flags/flag.ts";
+import { naturally } from "../format/natural.ts";
 import { print } from "../output.ts";
 
 export default command({
@@ -14,7 +16,11 @@ export default command({
       `${HostIp.includes(":") ? `[${HostIp}]` : HostIp}:${HostPort}`;
     if (port !== undefined) {
       const [number = "", protocol = "tcp"] = port.split("/");
-      if (!/^\d+$/.test(number) || Number(number) > 65535) throw new CliError(`Error: invalid port (${number})`);
+      try {
+        parseInteger(/^\d+$/.test(number) ? String(Number(number)) : `${number}?`, 0n, 65535n, "strconv.ParseUint");
+      } catch (error) {
+        throw new CliError(`Error: invalid port (${number}): ${(error as Error).message.replace("?", "")}`);
+      }
       const bindings = ports[`${number}/${protocol}`];
       if (!bindings || bindings.length === 0) {
         throw new CliError(`Error: No public port '${port}' published for ${container}`);
@@ -25,8 +31,7 @@ export default command({
     const lines = Object.entries(ports).flatMap(([from, bindings]) =>
       (bindings ?? []).map((binding) => `${from} -> ${address(binding)}`),
     );
-    // Numbers in the texts count as numbers: 80 comes before 443.
-    for (const line of lines.sort(new Intl.Collator("en", { numeric: true }).compare)) print(line);
+    for (const line of lines.sort(naturally)) print(line);
     return 0;
   },
 });

@@ -4,9 +4,10 @@ import { portsText } from "../container/ports-text.ts";
 import { bool, filter, int, string } from "../flags/flag.ts";
 import { formatHelp } from "../format/help.ts";
 import { ellipsis, executed, goQuote, type ListShape, labelText, parsed, printList, shortId } from "../format/list.ts";
-import { Struct } from "../format/template/template.ts";
+import { Nil, Struct } from "../format/template/template.ts";
 import { goTime } from "../format/time.ts";
 import { ago, decimalSize } from "../format/units.ts";
+import { printError } from "../output.ts";
 
 export default command({
   usage: "[OPTIONS]",
@@ -23,10 +24,13 @@ export default command({
   },
   arguments: { min: 0, max: 0 },
   async run({ values, given, session }) {
-    const format = values.format || (values.quiet ? "" : (session.config().psFormat ?? ""));
-    checkTemplate(format);
+    if (values.quiet && values.format !== "") {
+      printError("WARNING: Ignoring custom format, because both --format and --quiet are set.");
+    }
+    const format = values.quiet ? "" : values.format || (session.config().psFormat ?? "");
     // Sizes are measured, which takes the server long: only when they are shown.
-    const size = given.has("size") ? values.size : /\.Size\b/.test(format);
+    const asked = wantsSize(format);
+    const size = given.has("size") ? values.size : asked;
     const last = values.latest && values.last === -1 ? 1 : values.last;
     const containers = await session.client().containers.list({
       all: values.all,
@@ -39,16 +43,34 @@ export default command({
   },
 });
 
-/** Before the server is asked: a template that cannot be used is refused also where no container would show it. */
-function checkTemplate(format: string): void {
-  if (format === "" || format === "json" || format === "table") return;
+/**
+ * Before the server is asked: a template that cannot be used is refused also where no container would show it. Gives
+ * whether it looks at the sizes.
+ */
+function wantsSize(format: string): boolean {
+  if (format === "" || format === "json" || format === "table") return false;
   const failure = { parsing: "failed to parse template: ", executing: "failed to execute template: ", status: 1 };
   const { type, fields } = shape(true, false);
   const template = parsed(format, failure);
-  executed(() => template.execute(new Struct(type, fields(noContainer))), failure);
+  let wanted = false;
+  const want = () => {
+    wanted = true;
+    return "";
+  };
+  const data = new Struct(type, { ...fields(noContainer), Size: want }, want);
+  executed(() => template.execute(data), failure);
+  return wanted;
 }
 
-const noContainer = { Names: [], Ports: [], Mounts: [], Labels: {} } as ContainerSummary;
+const noContainer = {
+  Names: [],
+  Ports: [],
+  Mounts: [],
+  Labels: {},
+  State: "",
+  Status: "",
+  Id: "",
+} as unknown as ContainerSummary;
 
 function shape(truncate: boolean, size: boolean): ListShape<ContainerSummary> {
   return {
@@ -94,7 +116,7 @@ function shape(truncate: boolean, size: boolean): ListShape<ContainerSummary> {
           .join(","),
         LocalVolumes: String(mounts.filter(({ Driver }) => Driver === "local").length),
         Networks: Object.keys(container.NetworkSettings?.Networks ?? {}).join(","),
-        Platform: null,
+        Platform: new Nil("pointer"),
       };
     },
   };

@@ -3,6 +3,7 @@ import { command } from "../command.ts";
 import { bool, filter, string } from "../flags/flag.ts";
 import { formatHelp } from "../format/help.ts";
 import { type ListShape, labelText, printList } from "../format/list.ts";
+import { naturally } from "../format/natural.ts";
 import { decimalSize } from "../format/units.ts";
 
 export default command({
@@ -22,9 +23,7 @@ export default command({
   },
 });
 
-/** Numbers in names count as numbers. */
-const { compare } = new Intl.Collator("en", { numeric: true });
-const byName = (a: Volume, b: Volume): number => compare(a.Name, b.Name);
+const byName = (a: Volume, b: Volume): number => naturally(a.Name, b.Name);
 
 const shape: ListShape<Volume> = {
   type: "*formatter.volumeContext",

@@ -37,7 +37,7 @@ export function renderList<T>(items: readonly T[], shape: ListShape<T>, { format
   const template = parsed(source);
   const lines = items.map((item) => {
     const fields = shape.fields(item);
-    const data = new Struct(shape.type, fields, () => JSON.parse(encodeItem(fields)));
+    const data = new Struct(shape.type, fields, () => JSON.parse(encodeItem(fields)), true);
     return executed(() => template.execute(data));
   });
   if (!isTable) return lines;

@@ -2,10 +2,10 @@
 import { arity, functions, headingFunctions, type TemplateFunction } from "./functions.ts";
 import { TemplateError } from "./lex.ts";
 import { type Call, type Expression, type Node, type Pipeline, parse, type Template } from "./parse.ts";
-import { format, Nil, Struct, sortedEntries, truth, typeName } from "./values.ts";
+import { format, Nil, omitted, Struct, sortedEntries, truth, typeName } from "./values.ts";
 
 export { TemplateError } from "./lex.ts";
-export { encodeJson, escapeHtml, fromJson, Struct } from "./values.ts";
+export { encodeJson, escapeHtml, fromJson, Nil, Struct, toJson } from "./values.ts";
 
 const names: ReadonlySet<string> = new Set([...Object.keys(functions), "and", "or", "call"]);
 
@@ -45,9 +45,8 @@ function execute(template: Template, data: unknown, { missing = "default", headi
     const before = template.source.slice(0, at);
     const line = before.split("\n").length;
     const column = Buffer.byteLength(before.slice(before.lastIndexOf("\n") + 1));
-    const context = text.length > 20 ? `${text.slice(0, 20)}...` : text;
     return new TemplateError(
-      `template: ${template.name}:${line}:${column}: executing ${JSON.stringify(template.name)} at <${context}>: ${reason}`,
+      `template: ${template.name}:${line}:${column}: executing ${JSON.stringify(template.name)} at <${text}>: ${reason}`,
     );
   };
 
@@ -265,6 +264,7 @@ function execute(template: Template, data: unknown, { missing = "default", headi
     if (typeof of !== "object" || Array.isArray(of)) {
       throw fail(at, `can't evaluate field ${name} in type ${typeName(of)}`);
     }
+    if (!(of instanceof Map) && Object.hasOwn(omitted, name)) return omitted[name];
     if (missing === "error") throw fail(at, `map has no entry for key ${JSON.stringify(name)}`);
     return undefined;
   };

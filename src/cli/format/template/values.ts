@@ -16,6 +16,8 @@ export class Struct {
     readonly fields: Record<string, unknown>,
     /** What `json` prints. Default: the fields. */
     readonly json?: () => unknown,
+    /** Its own encoder makes the text safe inside HTML. */
+    readonly escapes = false,
   ) {}
 }
 
@@ -54,6 +56,26 @@ const pointers = new Set([
   "StopTimeout",
 ]);
 
+/** Fields that the API leaves out when they are empty: templates find the empty value all the same. */
+export const omitted: Record<string, unknown> = {
+  ...Object.fromEntries(
+    "Author Comment DockerVersion Driver MacAddress Name Parent Propagation Runtime Source StopSignal Subpath Variant"
+      .split(" ")
+      .map((name) => [name, ""]),
+  ),
+  ...Object.fromEntries(
+    "Descriptor GraphDriver Health Healthcheck ImageManifestDescriptor Init SizeRootFs SizeRw StopTimeout UsageData"
+      .split(" ")
+      .map((name) => [name, new Nil("pointer")]),
+  ),
+  ...Object.fromEntries(
+    "Annotations ExposedPorts Labels StorageOpt Sysctls Tmpfs Volumes".split(" ").map((name) => [name, new Nil("map")]),
+  ),
+  ...Object.fromEntries("Binds Mounts OnBuild Shell".split(" ").map((name) => [name, new Nil("slice")])),
+  ArgsEscaped: false,
+  NetworkDisabled: false,
+};
+
 /** JSON as Go's client would hold it after decoding it into its types. */
 export function fromJson(value: unknown, name = "", parent = ""): unknown {
   const isMap = maps.has(name) || (name === "Config" && parent === "LogConfig");
@@ -82,7 +104,10 @@ export function toJson(value: unknown): unknown {
 /** JSON.rawJSON: a number that JavaScript's own cannot hold. */
 const rawJson = (text: string): unknown => (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text);
 
-export const encodeJson = (value: unknown): string => JSON.stringify(toJson(value));
+export function encodeJson(value: unknown): string {
+  const text = JSON.stringify(toJson(value));
+  return value instanceof Struct && value.escapes ? escapeHtml(text) : text;
+}
 
 /** As Go's encoder does unless told otherwise: safe inside HTML. */
 export const escapeHtml = (json: string): string =>
