@@ -11,9 +11,12 @@ import { checkDataRoot } from "./check.ts";
 import { useSingleLayers } from "./merge.ts";
 import { createOverlaySnapshots } from "./overlay.ts";
 
-function open(folder: string): OpenedDriver & { snapshots: ReturnType<typeof createOverlaySnapshots> } {
+function open(
+  folder: string,
+  form: "trusted" | "user" = "trusted",
+): OpenedDriver & { snapshots: ReturnType<typeof createOverlaySnapshots> } {
   const content = createContentStore(join(folder, "content"));
-  const snapshots = createOverlaySnapshots({ root: join(folder, "overlay"), content });
+  const snapshots = createOverlaySnapshots({ root: join(folder, "overlay"), content, form });
   return {
     snapshots,
     async close() {
@@ -23,12 +26,14 @@ function open(folder: string): OpenedDriver & { snapshots: ReturnType<typeof cre
   };
 }
 
-describe("overlay", () => testSnapshots(open));
+describe("overlay", () => testSnapshots((folder) => open(folder)));
+
+describe("overlay with attributes of the user form", () => testSnapshots((folder) => open(folder, "user")));
 
 describe("overlay by mount(2), as on kernels before 6.7", () => {
   beforeAll(() => useSingleLayers(false));
   afterAll(() => useSingleLayers(undefined));
-  testSnapshots(open);
+  testSnapshots((folder) => open(folder));
 });
 
 // Long enough that no layer's name fits into one fsconfig(2), with what mount(2)'s options quote.
