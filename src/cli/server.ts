@@ -71,7 +71,9 @@ async function start(host: string, socket: string, logFile: string, options: Sta
       if (Date.now() > deadline) throw failed("does not answer", logFile, logged);
       // Between bind and listen the socket is there and refuses; no event tells when that is over.
       const soon = existsSync(socket) && refusals++ < 100;
-      await Promise.race([woken, Bun.sleep(soon ? 2 : Math.max(1, deadline - Date.now() + 1))]);
+      const timer = setTimeout(() => wake(), soon ? 2 : Math.max(1, deadline - Date.now() + 1));
+      await woken;
+      clearTimeout(timer);
     }
   } finally {
     watcher.close();
