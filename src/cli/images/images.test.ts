@@ -3,9 +3,9 @@ import type { ProgressLine } from "../../client/client.ts";
 import { bar, drawProgress } from "./progress.ts";
 import { imageRows } from "./rows.ts";
 
-const escape = String.fromCharCode(27);
-const tokens = new RegExp(`${escape}\\[\\d*[AK]|\\r|\\n|[^${escape}\\r\\n]+`, "g");
-const cursorUp = new RegExp(`^${escape}\\[(\\d*)A$`);
+const escapeCode = String.fromCharCode(27);
+const tokens = new RegExp(`${escapeCode}\\[\\d*[AK]|\\r|\\n|[^${escapeCode}\\r\\n]+`, "g");
+const cursorUp = new RegExp(`^${escapeCode}\\[(\\d*)A$`);
 
 /** A terminal that understands what the drawing uses: up, clear the line, return, newline. */
 function terminal(rows: number, columns: number) {
