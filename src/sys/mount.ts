@@ -198,7 +198,7 @@ const OPEN_TREE_CLONE = 1;
 const AT_EMPTY_PATH = 0x1000;
 
 /**
- * A detached copy of the mount at `path`, with its IDs mapped as in the user namespace `namespace` (a descriptor):
+ * A detached, read-only copy of the mount at `path`, with its IDs mapped as in the user namespace `namespace` (a descriptor):
  * open_tree(2), mount_setattr(2), Linux 5.12. The caller closes it. Throws SysError: EINVAL when the file system cannot.
  */
 export function openMapped(path: string, namespace: number): number {
@@ -206,7 +206,7 @@ export function openMapped(path: string, namespace: number): number {
   const tree = syscall(nr("open_tree"), AT_FDCWD, address(name), OPEN_TREE_CLONE | 0x80000);
   check(tree, "open_tree", path);
   const settings = new BigUint64Array(new ArrayBuffer(32));
-  settings[0] = BigInt(attributes.IDMAP);
+  settings[0] = BigInt(attributes.IDMAP | attributes.RDONLY);
   settings[3] = BigInt(namespace);
   const empty = cstring("");
   const result = syscall(nr("mount_setattr"), tree, address(empty), AT_EMPTY_PATH, address(settings), 32);

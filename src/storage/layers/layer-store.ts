@@ -74,6 +74,10 @@ export function createLayerStore(options: LayerFolderOptions): LayerFolder {
   /** Gives the unpacked directory its name. The blob has its own already: a layer is never there without it. */
   const adopt = async (temporary: string, diffId: Digest, unpacked: Unpacked): Promise<void> => {
     const target = folder(diffId);
+    if (known.has(diffId)) {
+      trash.take(temporary);
+      return;
+    }
     await rename(temporary, target);
     await syncPath(dirname(target));
     known.set(diffId, unpacked);
@@ -148,7 +152,8 @@ export function createLayerStore(options: LayerFolderOptions): LayerFolder {
       await skip();
       throw error;
     }
-    if (known.has(diffId)) {
+    // A layer may be there without its blob, when it came with another one or was revived.
+    if (known.has(diffId) && content.has(descriptor.digest)) {
       await skip();
       options.onDownloaded?.();
       return;
@@ -179,7 +184,7 @@ export function createLayerStore(options: LayerFolderOptions): LayerFolder {
       once(
         source,
         options,
-        () => unpackStored(source, options),
+        () => (known.has(source.diffId) ? Promise.resolve() : unpackStored(source, options)),
         async () => {},
       ),
     size: (diffId) => describe(diffId).size,

@@ -28,6 +28,7 @@ export interface Change {
 export interface Snapshots {
   /** Docker's name of the driver (`overlay2`), shown by `info`. */
   readonly driver: string;
+  /** A layer that is removed while a snapshot stands on it is not there any more for whoever asks, and goes with the snapshot. */
   readonly layers: LayerStore;
   /** Makes the writable part over `chain` (diff IDs, base first; [] is an empty root). `id` is a container's 64 hex digits. */
   prepare(id: string, chain: Digest[]): Promise<void>;

@@ -367,6 +367,30 @@ export function testSnapshots(open: (folder: string) => OpenedDriver): void {
       expect(lstatSync(join(await mountOf(2, [base, top]), "tmp")).mode & 0o7777).toBe(0o1777);
     });
 
+    test("a layer that is removed under a snapshot goes with it, or is revived", async () => {
+      const entries: Example[] = [{ name: "a", data: "x" }];
+      const base = await layer(...entries);
+      const root = await mountOf(1, [base]);
+      await snapshots.prepare(id(2), [base]);
+      await snapshots.layers.remove(base);
+      expect(snapshots.layers.has(base)).toBe(false);
+      expect(snapshots.layers.list()).toEqual([]);
+      expect(readFileSync(join(root, "a"), "utf8")).toBe("x");
+      expect(names(snapshots.mount(id(2)))).toEqual(["a"]);
+      await layer(...entries);
+      expect(snapshots.layers.has(base)).toBe(true);
+      await snapshots.remove(id(2));
+      await snapshots.layers.remove(base);
+      await restart();
+      // A restart forgets what was unwanted; who sweeps says it again.
+      expect(snapshots.layers.list()).toEqual([base]);
+      await snapshots.layers.remove(base);
+      expect(snapshots.layers.list()).toEqual([]);
+      await snapshots.remove(id(1));
+      await restart();
+      expect(snapshots.layers.list()).toEqual([]);
+    });
+
     test("many are made over one chain at once", async () => {
       const chain = [await layer({ name: "tmp/", type: "5", mode: 0o1777 }), await layer({ name: "tmp/x", data: "" })];
       await Promise.all(Array.from({ length: 10 }, (_, n) => snapshots.prepare(id(n + 1), chain)));

@@ -20,6 +20,7 @@ import { join } from "node:path";
 import { O_CLOEXEC, O_PATH, openDirectory } from "../../../sys/directory.ts";
 import { isMounted, listMounts, unmount } from "../../../sys/mount.ts";
 import { toBytes } from "../../../sys/names.ts";
+import type { Digest } from "../../content/content.ts";
 import type { BlobFolder } from "../../content/content-store.ts";
 import { syncPath } from "../../durable/durable.ts";
 import { createLayerStore, type LayerFolder } from "../../layers/layer-store.ts";
@@ -77,14 +78,6 @@ export function createOverlaySnapshots(options: OverlayOptions): OverlaySnapshot
     ...(options.idle === undefined ? {} : { idle: options.idle }),
   });
   const chains = openChains(join(root, "chains"), store, form, trash);
-  const layers: LayerFolder = {
-    ...store,
-    async remove(diffId) {
-      chains.removeWith(diffId);
-      await store.remove(diffId);
-    },
-  };
-
   const place = (id: string, name = ""): string => {
     if (!/^[0-9a-f]{64}$/.test(id)) throw new Error(`${JSON.stringify(id)} is not a container's ID`);
     return join(folder, id, name);
@@ -103,6 +96,35 @@ export function createOverlaySnapshots(options: OverlayOptions): OverlaySnapshot
     } catch {
       return false;
     }
+  };
+
+  const list = (): string[] => readdirSync(folder).filter((name) => /^[0-9a-f]{64}$/.test(name));
+
+  /** Layers that were removed while a snapshot still stands on them: they go with the last one that does. */
+  const unwanted = new Set<Digest>();
+  const isInUse = (diffId: Digest): boolean => list().some((id) => chains.get(chainOf(id)).diffIds.includes(diffId));
+  const removeLayer = async (diffId: Digest): Promise<void> => {
+    unwanted.delete(diffId);
+    chains.removeWith(diffId);
+    await store.remove(diffId);
+  };
+  const layers: LayerFolder = {
+    ...store,
+    has: (diffId) => store.has(diffId) && !unwanted.has(diffId),
+    list: () => store.list().filter((diffId) => !unwanted.has(diffId)),
+    ingest(source, body, ingestOptions) {
+      unwanted.delete(source.diffId);
+      return store.ingest(source, body, ingestOptions);
+    },
+    unpack(source, ingestOptions) {
+      unwanted.delete(source.diffId);
+      return store.unpack(source, ingestOptions);
+    },
+    async remove(diffId) {
+      if (!store.has(diffId)) return;
+      if (isInUse(diffId)) unwanted.add(diffId);
+      else await removeLayer(diffId);
+    },
   };
 
   const unmountSnapshot = (id: string): void => {
@@ -161,8 +183,9 @@ export function createOverlaySnapshots(options: OverlayOptions): OverlaySnapshot
     async remove(id) {
       unmountSnapshot(id);
       trash.take(place(id));
+      for (const diffId of [...unwanted]) if (!isInUse(diffId)) await removeLayer(diffId);
     },
-    list: () => readdirSync(folder).filter((name) => /^[0-9a-f]{64}$/.test(name)),
+    list,
     async changes(id) {
       const lower = mergeDetached(chains.directories(chainOf(id)), form, trash.temporary());
       const upper = openDirectory(toBytes(place(id, "upper")));
