@@ -4,6 +4,7 @@
  * swept at start.
  */
 import type { ImageConfig } from "@docker/node-sdk";
+import { pulling } from "../../registry/errors.ts";
 import { familiarName, familiarString, parseReference, type Reference } from "../../registry/reference/reference.ts";
 import type { Credentials, ImageManifest, Registry } from "../../registry/registry.ts";
 import { RegistryError } from "../../registry/registry.ts";
@@ -110,7 +111,7 @@ export async function pullImage(parts: PullParts, reference: Reference, options:
     } catch (error) {
       release();
       await collect(parts, { documents, layers });
-      throw error;
+      throw signal.aborted ? error : named(error, tagged, manifest);
     } finally {
       release();
     }
@@ -197,7 +198,7 @@ async function fetchConfig(
 ): Promise<Uint8Array> {
   const { config } = manifest.manifest;
   if (config.size > 8 << 20) {
-    throw invalid(
+    throw new Error(
       `the config ${config.digest} of ${familiarString(reference)} is ${config.size} bytes: at most 8 MiB are read`,
     );
   }
@@ -215,19 +216,19 @@ function readConfig(bytes: Uint8Array, manifest: ImageManifest): ConfigDocument 
   try {
     config = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as ConfigDocument;
   } catch (error) {
-    throw invalid(`the image config ${digest} is not JSON: ${(error as Error).message}`);
+    throw new Error(`the image config ${digest} is not JSON: ${(error as Error).message}`);
   }
   const diffIds = config?.rootfs?.diff_ids;
   if (!Array.isArray(diffIds) || !diffIds.every((one) => /^sha256:[0-9a-f]{64}$/.test(one))) {
-    throw invalid(`the image config ${digest} has no list of sha256 layer digests (rootfs.diff_ids)`);
+    throw new Error(`the image config ${digest} has no list of sha256 layer digests (rootfs.diff_ids)`);
   }
   if (diffIds.length !== manifest.manifest.layers.length) {
-    throw invalid(
+    throw new Error(
       `the image config ${digest} names ${diffIds.length} layers, its manifest ${manifest.manifest.layers.length}`,
     );
   }
   if (typeof config.os !== "string" || typeof config.architecture !== "string") {
-    throw invalid(`the image config ${digest} names no os and architecture`);
+    throw new Error(`the image config ${digest} names no os and architecture`);
   }
   return config;
 }
@@ -333,6 +334,14 @@ const kinds: Record<RegistryError["kind"], ErrorKind> = {
   invalid: "internal",
   other: "internal",
 };
+
+/** Says which image from where it was; the registry's own errors do already. */
+function named(error: unknown, reference: Reference, { origin }: ImageManifest): unknown {
+  if (error instanceof RegistryError || !(error instanceof Error)) return error;
+  const elsewhere = origin === "embedded-hub" ? "the embedded hub" : undefined;
+  const where = typeof origin === "object" ? new URL(origin.mirror).host : (elsewhere ?? reference.domain);
+  return new EngineError("internal", `${error.message}${pulling(reference, where)}`);
+}
 
 function asEngineError(error: unknown): unknown {
   if (error instanceof RegistryError) return new EngineError(kinds[error.kind], error.message);
