@@ -1,6 +1,7 @@
 /** One container under its conmon: its connection, its end. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { realtime } from "../sys/clock.ts";
+import { isAccepted } from "../sys/diagnosis.ts";
 import { connectSeqpacket } from "../sys/seqpacket.ts";
 import { type HeldAttachment, openAttachment } from "./attach/attachment.ts";
 import { endedAttachment } from "./attach/ended.ts";
@@ -68,7 +69,24 @@ async function attach(folder: string, streams: Streams, conmon: Identity): Promi
     if ((code === "ECONNREFUSED" || code === "ENOENT") && !(await stays(conmon))) return endedAttachment();
     throw error;
   }
-  return openAttachment(fd, { stdinEnds: streams.openStdin && streams.stdinOnce && !streams.terminal });
+  const attachment = await openAttachment(fd, {
+    stdinEnds: streams.openStdin && streams.stdinOnce && !streams.terminal,
+  });
+  await untilAccepted(fd, attachment);
+  return attachment;
+}
+
+/**
+ * A connection that conmon has not taken from its queue gets nothing of the output, and a short process can be over before
+ * conmon comes to it (seen with conmon 2.1.12 on a busy machine). No event tells of it: conmon takes it within a moment.
+ */
+async function untilAccepted(fd: number, attachment: HeldAttachment): Promise<void> {
+  const until = performance.now() + 5000;
+  for (let round = 0; !attachment.ended && isAccepted(fd) === false; round++) {
+    if (performance.now() > until) return;
+    if (round < 20) await new Promise((resolve) => setImmediate(resolve));
+    else await sleep(1);
+  }
 }
 
 async function stays(conmon: Identity): Promise<boolean> {

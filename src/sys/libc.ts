@@ -140,6 +140,7 @@ type Call =
   | "renameat2"
   | "madvise"
   | "memfd_create"
+  | "accept4"
   | "fcntl"
   | "openat"
   | "write"
@@ -219,6 +220,7 @@ const numbers: Record<Call, [x64: number, arm64: number]> = {
   renameat2: [316, 276],
   madvise: [28, 233],
   memfd_create: [319, 279],
+  accept4: [288, 242],
   fcntl: [72, 25],
   openat: [257, 56],
   write: [1, 64],

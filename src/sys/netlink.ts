@@ -22,7 +22,7 @@ const NLMSGERR_ATTR_MSG = 1;
 const NLM_F_MULTI = 2;
 const NLM_F_ACK_TLVS = 0x200;
 
-export const netlinkFamilies = { route: 0, netfilter: 12 } as const;
+export const netlinkFamilies = { route: 0, diagnosis: 4, netfilter: 12 } as const;
 
 /** Request flags, to be or'ed. */
 export const netlinkFlags = {
