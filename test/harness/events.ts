@@ -58,7 +58,7 @@ export async function watchEvents(server: Server, filters: Record<string, string
       };
       const timer = setTimeout(() => {
         stop();
-        const texts = seen.map((event) => `${event.Type} ${event.Action} ${event.Actor.Attributes.name}`);
+        const texts = seen.slice(-30).map((event) => `${event.Type} ${event.Action} ${event.Actor.Attributes.name}`);
         reject(new Error(`in 30 s no "${what}" of ${container} (${count}); seen: ${texts.join(", ")}`));
       }, 30_000);
       const look = (): void => {
