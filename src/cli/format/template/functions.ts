@@ -1,7 +1,7 @@
 /** The functions of templates: Go's own and those that Docker's client adds. A thrown Error is the function's error. */
 
 import { printf } from "./printf.ts";
-import { encodeJson, format, Nil, Struct, sortedEntries, truth, typeName } from "./values.ts";
+import { encodeJson, format, Nil, StringMap, Struct, sortedEntries, truth, typeName } from "./values.ts";
 
 export type TemplateFunction = (...args: unknown[]) => unknown;
 
@@ -62,7 +62,7 @@ function index(of: unknown, ...keys: unknown[]): unknown {
   let value = of;
   for (const key of keys) {
     if (value === undefined || value === null || value instanceof Nil) throw new Error("index of untyped nil");
-    if (value instanceof Map) value = value.has(key) ? value.get(key) : zeroOf(value);
+    if (value instanceof Map) value = value.has(key) || !(value instanceof StringMap) ? value.get(key) : "";
     else if (Array.isArray(value) || typeof value === "string") {
       const at = indexOf(key, value.length);
       value = typeof value === "string" ? Buffer.from(value)[at] : value[at];
@@ -80,11 +80,6 @@ function indexOf(key: unknown, length: number): number {
   }
   if (key < 0 || key >= length) throw new Error(`index out of range: ${key}`);
   return key;
-}
-
-/** What a Go map gives for a key that it lacks: of Docker's, most hold strings. */
-function zeroOf(map: Map<unknown, unknown>): unknown {
-  return [...map.values()].every((value) => typeof value === "string") ? "" : undefined;
 }
 
 function slice(value: unknown, ...bounds: unknown[]): unknown {

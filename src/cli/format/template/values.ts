@@ -21,6 +21,23 @@ export class Struct {
   ) {}
 }
 
+/** A map whose values are strings: what it lacks is "". */
+export class StringMap extends Map<string, unknown> {}
+
+const stringMaps = new Set([
+  "Annotations",
+  "Attributes",
+  "AuxiliaryAddresses",
+  "Data",
+  "Details",
+  "DriverOpts",
+  "Labels",
+  "Options",
+  "StorageOpt",
+  "Sysctls",
+  "Tmpfs",
+]);
+
 /** Fields of Docker's types that are maps; objects in other fields are structs. */
 const maps = new Set([
   "Annotations",
@@ -83,7 +100,8 @@ export function fromJson(value: unknown, name = "", parent = ""): unknown {
   if (Array.isArray(value)) return value.map((item) => (item === null ? null : fromJson(item, "", name)));
   if (typeof value !== "object") return value;
   const entries = Object.entries(value).map(([key, item]) => [key, fromJson(item, isMap ? "" : key, name)] as const);
-  return isMap ? new Map(entries) : Object.fromEntries(entries);
+  if (!isMap) return Object.fromEntries(entries);
+  return stringMaps.has(name) || name === "Config" ? new StringMap(entries) : new Map(entries);
 }
 
 /** The reverse, for JSON.stringify. */
