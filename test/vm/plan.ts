@@ -19,11 +19,11 @@ export interface Wanted {
 const usual = ["test/vm/platform", "src/sys/", "src/runtime/", "src/network/", "src/storage/snapshots/", "src/doctor/"];
 
 /** End-to-end tests: they need the executable. */
-const endToEnd = ["test/hello-world", "test/confinement", "test/run", "test/crash"];
+const endToEnd = ["test/hello-world", "test/confinement", "test/apparmor", "test/run", "test/crash"];
 
 /** A part of both that says most in three minutes. */
 const quick = ["test/vm/platform", "src/runtime/run", "src/runtime/confine"];
-const quickEndToEnd = ["test/hello-world", "test/confinement"];
+const quickEndToEnd = ["test/hello-world", "test/confinement", "test/apparmor"];
 
 export function plan(wanted: Wanted): string {
   const { patterns, name, built } = wanted;
