@@ -10,6 +10,10 @@ export function startByFifo(path: string): "started" | "unread" | "absent" {
   if (typeof fifo === "string") return fifo;
   try {
     writeSync(fifo, "\0");
+  } catch (error) {
+    // Its reader went between the two calls: it was started, or ended.
+    if ((error as NodeJS.ErrnoException).code === "EPIPE") return "unread";
+    throw error;
   } finally {
     closeSync(fifo);
   }
