@@ -207,7 +207,10 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
       return container;
     },
 
-    isStarted: (id) => bundles.state(id) !== undefined && !waitsAtFifo(`${crunRoot}/${id}/exec.fifo`),
+    isStarted(id) {
+      const state = bundles.state(id);
+      return state !== undefined && !waitsAtFifo(`${crunRoot}/${id}/exec.fifo`, state.pid, crun);
+    },
 
     async kill(id, signal, all = false) {
       const { pidfd, cgroup } = running(id);

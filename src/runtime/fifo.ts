@@ -2,7 +2,7 @@
  * crun's exec.fifo: the created process waits to read a byte from it before it executes its command, and `crun start` is
  * little else than that byte. How crun keeps it is its own affair: who calls has `crun start` to fall back on.
  */
-import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 
 /** `unread`: there is a FIFO that nobody reads. `absent`: there is none; then the runtime has another way. */
 export function startByFifo(path: string): "started" | "unread" | "absent" {
@@ -22,12 +22,19 @@ export function startByFifo(path: string): "started" | "unread" | "absent" {
   return "started";
 }
 
-/** Whether a process waits for its byte. */
-export function waitsAtFifo(path: string): boolean {
-  const fifo = openWriter(path);
-  if (typeof fifo === "string") return false;
-  closeSync(fifo);
-  return true;
+/**
+ * Whether the process still is crun, waiting for its byte. The FIFO itself must not be asked: to open and close it would
+ * end the wait.
+ */
+export function waitsAtFifo(path: string, pid: number, crun: string): boolean {
+  if (!existsSync(path)) return false;
+  try {
+    const [program, own] = [statSync(`/proc/${pid}/exe`), statSync(crun)];
+    return program.ino === own.ino && program.dev === own.dev;
+  } catch {
+    // It ended, or crun was replaced.
+    return false;
+  }
 }
 
 /** Without waiting for a reader: there is one, from before the process was reported as created, or there never will be. */

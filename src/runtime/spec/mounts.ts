@@ -10,6 +10,8 @@ export interface BindMount {
   propagation?: string;
   /** Only the named tree, not what is mounted below it. */
   nonRecursive?: boolean;
+  /** What is mounted below a read-only tree stays as it is; by default it is read-only, too (Linux 5.12). */
+  shallowReadonly?: boolean;
 }
 
 export function bindMount(mount: BindMount): SpecMount {
@@ -20,6 +22,7 @@ export function bindMount(mount: BindMount): SpecMount {
     options: [
       mount.nonRecursive ? "bind" : "rbind",
       mount.readonly ? "ro" : "rw",
+      ...(mount.readonly && !mount.nonRecursive && !mount.shallowReadonly ? ["rro"] : []),
       mount.propagation === undefined || mount.propagation === "" ? "rprivate" : mount.propagation,
     ],
   };
