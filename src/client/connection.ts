@@ -44,11 +44,12 @@ export async function connect(address: Address, name: string, tls: TlsOptions | 
   let closing = false;
   let shut = false;
 
+  const verify = address.kind === "tcp" && address.secure && (tls?.verify ?? true);
   const finish = (error?: Error) => {
     ended = true;
     failure ??= error;
     wakeReader?.();
-    for (const write of writing.splice(0)) write.fail(error ?? new ProtocolError("the connection was closed"));
+    for (const write of writing.splice(0)) write.fail(failure ?? new ProtocolError("the connection was closed"));
   };
   const flush = (socket: Bun.Socket<undefined>) => {
     for (let first = writing[0]; first !== undefined; first = writing[0]) {
@@ -77,6 +78,11 @@ export async function connect(address: Address, name: string, tls: TlsOptions | 
         socket.pause();
       }
       wakeReader?.();
+    },
+    handshake(_, success, reason) {
+      // Set before the connection closes over it: that alone would not say why.
+      if (!success || (verify && reason))
+        failure ??= new ConnectError(name, undefined, `tls: ${reason?.message ?? "handshake failed"}`);
     },
     drain: flush,
     end: () => {
