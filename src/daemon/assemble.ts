@@ -76,7 +76,8 @@ async function openRooms(options: DaemonOptions, log: Log, opened: Closing[]): P
   opened.push(() => events.flush());
   const store = createContainerStore(database);
   const content = createContentStore(join(options.dataRoot, "content"));
-  const snapshots = await createOverlaySnapshots({ root: join(options.dataRoot, "snapshots"), content });
+  const snapshots = createOverlaySnapshots({ root: join(options.dataRoot, "snapshots"), content });
+  opened.push(() => snapshots.close());
   const memory = openMemoryFolder(join(options.execRoot, "runtime"));
   opened.push(() => memory.close(store.all().some(isRunning)));
   const runtime = createRuntime({
