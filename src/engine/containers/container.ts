@@ -37,7 +37,13 @@ export interface MountRecord {
   /** The image's content is copied into the volume at its first use. */
   copy: boolean;
   recursive: boolean;
+  /** Read only, but not what is mounted below. */
+  shallowReadonly?: boolean;
   tmpfs?: { size?: number; mode?: number; options?: string[] };
+  /** By `--tmpfs`: Docker does not show those among the mounts. */
+  unlisted?: boolean;
+  /** For the volume, if it is made. */
+  labels?: Record<string, string>;
   /** Made for this container alone: removed with it by `--rm` and `rm -v`. */
   anonymous: boolean;
 }

@@ -220,7 +220,7 @@ function bindVolumes(parts: Parts, record: ContainerRecord): (() => void)[] {
   for (const mount of record.mounts) {
     if (mount.type === "bind") checkBind(record, mount);
     if (mount.type !== "volume" || made.has(mount.source)) continue;
-    const { record: volume, commit } = parts.volumes.ensure(mount.source || undefined);
+    const { record: volume, commit } = parts.volumes.ensure(mount.source || undefined, mount.labels);
     mount.source = volume.name;
     made.set(volume.name, commit);
     commits.push(commit);

@@ -165,7 +165,7 @@ export async function sizes(parts: Parts, container: Container): Promise<{ SizeR
 }
 
 /** Docker leaves the `--tmpfs` ones out of Mounts, and shows those of `--mount`. */
-const shown = (mount: MountRecord): boolean => mount.type !== "tmpfs" || mount.mode === "";
+const shown = (mount: MountRecord): boolean => !mount.unlisted;
 
 export function describeMount(parts: Parts, mount: MountRecord) {
   const volume = mount.type === "volume";

@@ -114,6 +114,7 @@ function readMount(mount: Mount): MountRecord {
       type: "bind",
       propagation,
       recursive: !mount.BindOptions?.NonRecursive,
+      ...(mount.BindOptions?.ReadOnlyNonRecursive ? { shallowReadonly: true } : {}),
       mode: "",
     };
   }
@@ -131,6 +132,7 @@ function readMount(mount: Mount): MountRecord {
     readonly,
     mode: "z",
     copy: !options?.NoCopy,
+    ...(options?.Labels && Object.keys(options.Labels).length > 0 ? { labels: options.Labels } : {}),
     anonymous: source === "",
   });
 }
@@ -147,6 +149,7 @@ function readTmpfs(path: string, options: string): MountRecord {
     ...volume("", cleanDestination(path, path), { copy: false, readonly: words.includes("ro") }),
     type: "tmpfs",
     mode: options,
+    unlisted: true,
     tmpfs: { options: words },
   };
 }

@@ -129,5 +129,6 @@ function mountOf(parts: Parts, mount: MountRecord): SpecMount {
     readonly: mount.readonly,
     propagation: mount.propagation || "rprivate",
     nonRecursive: !mount.recursive,
+    shallowReadonly: mount.shallowReadonly ?? false,
   });
 }

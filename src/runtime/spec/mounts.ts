@@ -15,6 +15,7 @@ export interface BindMount {
 }
 
 export function bindMount(mount: BindMount): SpecMount {
+  const propagation = mount.propagation || "rprivate";
   return {
     destination: mount.destination,
     type: "bind",
@@ -23,7 +24,8 @@ export function bindMount(mount: BindMount): SpecMount {
       mount.nonRecursive ? "bind" : "rbind",
       mount.readonly ? "ro" : "rw",
       ...(mount.readonly && !mount.nonRecursive && !mount.shallowReadonly ? ["rro"] : []),
-      mount.propagation === undefined || mount.propagation === "" ? "rprivate" : mount.propagation,
+      // crun takes the "r" of a propagation for the bind's own.
+      mount.nonRecursive ? propagation.replace(/^r/, "") : propagation,
     ],
   };
 }
