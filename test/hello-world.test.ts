@@ -35,6 +35,14 @@ for (const { name, needs, call } of clients) {
       expect(first.stderr.split("\n").filter((line) => /embedded/i.test(line))).toHaveLength(1);
     });
 
+    if (name === "gantry") {
+      test("shows the origin in images and inspect", async () => {
+        expect((await server.cli(["images"])).stdout).toMatch(/ORIGIN *\n.*embedded-hub/);
+        const inspected = await server.cli(["inspect", "-f", "{{.Origin}} {{.RepoDigests}}", "hello-world"]);
+        expect(inspected.stdout).toBe("embedded-hub []\n");
+      });
+    }
+
     test("pulls nothing the second time", async () => {
       const second = await call(server, ["run", "hello-world"]);
       expect(second).toEqual({ code: 0, stdout: first.stdout, stderr: "" });

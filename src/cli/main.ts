@@ -51,9 +51,9 @@ async function dispatch(argv: readonly string[], options: CliOptions): Promise<n
   const { values, given, rest, help } = parseFlags(globalFlags, argv, false);
   if (help) return showHelp([], options);
   if (values.version) {
-    const { versionLine } = await import("./build.ts");
+    const { commit, version } = await import("../version.ts");
     const { print } = await import("./output.ts");
-    print(versionLine());
+    print(`gantry version ${version}, build ${commit}`);
     return 0;
   }
   if (!["debug", "info", "warn", "error", "fatal", "trace", "panic"].includes(values["log-level"])) {

@@ -28,7 +28,8 @@ export default command({
       filters: { ...others, ...(references.length === 0 ? {} : { reference: references }) },
     });
     const format = values.format || (values.quiet ? "" : (session.config().imagesFormat ?? ""));
-    printList(imageRows(images, values.digests), shape(!values["no-trunc"], values.digests), {
+    const origins = images.some((image) => originOf(image) !== "");
+    printList(imageRows(images, values.digests), shape(!values["no-trunc"], values.digests, origins), {
       format,
       quiet: values.quiet,
     });
@@ -36,9 +37,13 @@ export default command({
   },
 });
 
+/** Set by our server on images of the hub embedded in it: they must never be taken for the official ones. */
+const originOf = (image: ImageSummary): string => image.Labels?.["io.gantry.origin"] ?? "";
+
 type Size = ImageSummary & { VirtualSize?: number };
 
-function shape(truncate: boolean, digests: boolean): ListShape<ImageRow> {
+/** `origins`: one of them is not from a registry; only then there is a column for it. */
+function shape(truncate: boolean, digests: boolean, origins: boolean): ListShape<ImageRow> {
   const optional = (count: number | undefined, text: (count: number) => string) =>
     count === undefined || count === -1 ? "N/A" : text(count);
   return {
@@ -55,8 +60,9 @@ function shape(truncate: boolean, digests: boolean): ListShape<ImageRow> {
       VirtualSize: "SIZE",
       SharedSize: "SHARED SIZE",
       UniqueSize: "UNIQUE SIZE",
+      Origin: "ORIGIN",
     },
-    table: `{{.Repository}}\t{{.Tag}}\t${digests ? "{{.Digest}}\t" : ""}{{.ID}}\t{{.CreatedSince}}\t{{.Size}}`,
+    table: `{{.Repository}}\t{{.Tag}}\t${digests ? "{{.Digest}}\t" : ""}{{.ID}}\t{{.CreatedSince}}\t{{.Size}}${origins ? "\t{{.Origin}}" : ""}`,
     quiet: "ID",
     fields: ({ repository, tag, digest, image }) => ({
       ID: truncate ? shortId(image.Id ?? "") : image.Id,
@@ -70,6 +76,7 @@ function shape(truncate: boolean, digests: boolean): ListShape<ImageRow> {
       VirtualSize: decimalSize((image as Size).VirtualSize ?? image.Size ?? 0),
       SharedSize: optional(image.SharedSize, (size) => decimalSize(size)),
       UniqueSize: optional(image.SharedSize, (shared) => decimalSize((image.Size ?? 0) - shared)),
+      Origin: originOf(image) || "registry",
     }),
   };
 }

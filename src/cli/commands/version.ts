@@ -1,6 +1,6 @@
 import type { SystemVersion } from "@docker/node-sdk";
 import { newestVersion } from "../../client/transport.ts";
-import { commit, version } from "../build.ts";
+import { commit, version } from "../../version.ts";
 import { command } from "../command.ts";
 import { describe } from "../describe.ts";
 import { CliError } from "../errors.ts";
