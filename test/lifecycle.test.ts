@@ -1,6 +1,7 @@
 /** The life of containers from outside: transitions, restart policies, events, lists, logs. With both clients. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
+  busyboxImage,
   type Client,
   clients,
   describeNeeding,
@@ -155,6 +156,13 @@ describeNeeding(...engineNeeds)("the life of containers", () => {
           await call("stop", name);
           expect((await inspect(name)).State.ExitCode).toBe(5);
         });
+        const stopping = await lab.add(await busyboxImage({ config: { StopSignal: "SIGUSR1" } }), "stopping");
+        const name = named("image-signal");
+        await call("run", "-d", "--name", name, stopping, "sh", "-c", ends);
+        await seen(name, "ready");
+        await call("stop", name);
+        expect((await inspect(name)).State.ExitCode).toBe(4);
+        await call("rm", name);
         await withRunning("bad-signal", [], async (name) => {
           const result = await call("stop", "-s", "NOSUCH", name);
           expect(result.code).toBe(1);

@@ -270,7 +270,10 @@ describeNeeding(...engineNeeds)("a terminal", () => {
 
       test("--no-stdin only looks", async () => {
         await withContainer("looked", ["-i"], ["sh", "-c", "while read x; do echo got $x; done"], async (name) => {
+          const events = await watchEvents(server, { container: [name] });
           const looking = server.live(client.name, ["attach", "--no-stdin", "--sig-proxy=false", name]);
+          await events.until("container attach", name);
+          await events.close();
           looking.write("unseen\n");
           const typing = server.live(client.name, ["attach", name]);
           typing.write("seen\n");

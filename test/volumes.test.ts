@@ -88,6 +88,8 @@ describeNeeding(...engineNeeds)("mounts", () => {
           expect(result).toMatchObject({ code: 1, stdout: "from the host" });
           expect(result.stderr).toContain("Read-only file system");
         }
+        const file = await shell(["-v", `${source}/here:/etc/motd:ro`], "cat /etc/motd; echo x > /etc/motd");
+        expect(file).toMatchObject({ code: 1, stdout: "from the host" });
         expect(await shell(["-v", `${source}/here:/etc/motd`], "cat /etc/motd")).toMatchObject({
           stdout: "from the host",
         });

@@ -1,5 +1,5 @@
 /** From a container's record to the input of the OCI specification. */
-
+import { statSync } from "node:fs";
 import type { NamespaceChoice, SpecInput } from "../../runtime/spec/build.ts";
 import { resolveDevice } from "../../runtime/spec/devices.ts";
 import { bindMount } from "../../runtime/spec/mounts.ts";
@@ -108,8 +108,12 @@ function engineMounts(record: ContainerRecord, files: EngineFiles): SpecMount[] 
   ];
   return mounts
     .filter((mount) => !record.mounts.some((one) => one.destination === mount.destination))
-    .map((mount) => bindMount({ ...mount, readonly: record.hostConfig.ReadonlyRootfs ?? false }));
+    .map((mount) =>
+      bindMount({ ...mount, readonly: record.hostConfig.ReadonlyRootfs ?? false, shallowReadonly: true }),
+    );
 }
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 function mountOf(parts: Parts, mount: MountRecord): SpecMount {
   if (mount.type === "tmpfs") {
@@ -123,12 +127,14 @@ function mountOf(parts: Parts, mount: MountRecord): SpecMount {
     ];
     return { destination: mount.destination, type: "tmpfs", source: "tmpfs", options: words };
   }
+  const source = mount.type === "volume" ? parts.volumes.data(mount.source) : mount.source;
   return bindMount({
-    source: mount.type === "volume" ? parts.volumes.data(mount.source) : mount.source,
+    source,
     destination: mount.destination,
     readonly: mount.readonly,
     propagation: mount.propagation || "rprivate",
     nonRecursive: !mount.recursive,
-    shallowReadonly: mount.shallowReadonly ?? false,
+    // crun takes the recursive kind for folders alone.
+    shallowReadonly: mount.shallowReadonly || (mount.readonly && !isFolder(source)),
   });
 }
