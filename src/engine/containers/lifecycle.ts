@@ -52,7 +52,7 @@ export async function begin(parts: Parts, container: Container): Promise<void> {
     oomKilled: false,
     startedAt: now(),
   };
-  parts.store.saveState(container);
+  parts.store.saveStart(container);
   tellVolumes(parts, record, "mount");
   parts.events.emit("container", "start", record.id, eventAttributes(record));
   watchExit(parts, container, container.process!);

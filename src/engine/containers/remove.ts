@@ -43,7 +43,8 @@ export async function destroyContainer(
   container.removing = true;
   const { record, state } = container;
   const anonymous = withVolumes ? record.mounts.filter((mount) => mount.anonymous && mount.type === "volume") : [];
-  parts.store.delete(container);
+  // One that was started and removes itself is removed again by the next start, should a power cut bring its row back.
+  parts.store.delete(container, record.hostConfig.AutoRemove === true && state.status !== "created");
   parts.events.emit("container", "destroy", record.id, eventAttributes(record));
   answered?.();
   for (const arrive of container.arrivals) arrive(undefined);

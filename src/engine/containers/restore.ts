@@ -40,6 +40,7 @@ export async function restoreContainers(parts: Parts): Promise<void> {
     ),
   );
   await sweepSnapshots(parts);
+  await prepareLost(parts);
   await sweepFolders(parts);
   parts.volumes.sweep();
   for (const container of live) watchExit(parts, container, container.process!);
@@ -88,6 +89,15 @@ async function sweepSnapshots(parts: Parts): Promise<void> {
       await attempt(parts, async () => parts.snapshots.unmount(id));
       await attempt(parts, async () => unmountShm(parts, container.record));
     }
+  }
+}
+
+/** A container whose creation a power cut followed at once may be without its writable part, to which nothing was written. */
+async function prepareLost(parts: Parts): Promise<void> {
+  for (const { record } of parts.store.all()) {
+    if (parts.snapshots.has(record.id)) continue;
+    parts.log.warn(`container ${record.id} has lost its writable part: it gets an empty one`);
+    await attempt(parts, () => parts.snapshots.prepare(record.id, record.chain));
   }
 }
 

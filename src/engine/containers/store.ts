@@ -1,5 +1,5 @@
 /** The containers: all in memory, each acknowledged change in the database. */
-import type { Database } from "../../storage/database/database.ts";
+import { type Database, withoutSync } from "../../storage/database/database.ts";
 import { conflict, invalid, notFound } from "../errors.ts";
 import { matchPrefix } from "../identifier.ts";
 import { createLock } from "../lock.ts";
@@ -18,9 +18,12 @@ export interface ContainerStore {
   insert(record: ContainerRecord, state: ContainerState, beside?: () => void): Container;
   /** Writes the state; durable when it returns. */
   saveState(container: Container): void;
+  /** The same, but a power cut may lose it: for a start, which a power cut undoes. */
+  saveStart(container: Container): void;
   rename(container: Container, name: string): void;
   saveRecord(container: Container): void;
-  delete(container: Container, beside?: () => void): void;
+  /** With `removesItself` (`--rm`) a power cut may bring the row back: it is removed at the next start then. */
+  delete(container: Container, removesItself?: boolean): void;
 }
 
 export function createContainerStore(database: Database): ContainerStore {
@@ -67,6 +70,9 @@ export function createContainerStore(database: Database): ContainerStore {
     return match.found;
   }
 
+  const saveState = (container: Container) =>
+    void updateState.run(JSON.stringify(container.state), container.record.id);
+
   return {
     all: () => [...containers.values()],
     byId: (id) => containers.get(id),
@@ -90,7 +96,8 @@ export function createContainerStore(database: Database): ContainerStore {
       })();
       return remember(record, state);
     },
-    saveState: (container) => void updateState.run(JSON.stringify(container.state), container.record.id),
+    saveState,
+    saveStart: (container) => withoutSync(database, () => saveState(container)),
     rename(container, name) {
       const record = { ...container.record, name };
       updateRecord.run(name, JSON.stringify(record), record.id);
@@ -99,11 +106,10 @@ export function createContainerStore(database: Database): ContainerStore {
       container.record = record;
     },
     saveRecord: ({ record }) => void updateRecord.run(record.name, JSON.stringify(record), record.id),
-    delete(container, beside) {
-      database.transaction(() => {
-        deleteRow.run(container.record.id);
-        beside?.();
-      })();
+    delete(container, removesItself) {
+      const remove = () => void deleteRow.run(container.record.id);
+      if (removesItself) withoutSync(database, remove);
+      else remove();
       container.removed = true;
       containers.delete(container.record.id);
       if (names.get(container.record.name) === container.record.id) names.delete(container.record.name);

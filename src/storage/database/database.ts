@@ -59,6 +59,19 @@ export function openDatabase(path: string): Database {
   }
 }
 
+/**
+ * Does `work` with commits that survive the end of this process, but may be lost in a power cut: for what a power cut makes
+ * wrong anyway, such as which containers run. Saves an fsync. Not inside a transaction.
+ */
+export function withoutSync(database: Database, work: () => void): void {
+  database.run("PRAGMA synchronous = NORMAL");
+  try {
+    work();
+  } finally {
+    database.run("PRAGMA synchronous = FULL");
+  }
+}
+
 function checkIntegrity(database: Database, path: string): void {
   const rows = database.query("PRAGMA quick_check(1)").all() as { quick_check: string }[];
   const first = rows[0]?.quick_check;

@@ -30,7 +30,11 @@ export interface Snapshots {
   readonly driver: string;
   /** A layer that is removed while a snapshot stands on it is not there any more for whoever asks, and goes with the snapshot. */
   readonly layers: LayerStore;
-  /** Makes the writable part over `chain` (diff IDs, base first; [] is an empty root). `id` is a container's 64 hex digits. */
+  /**
+   * Makes the writable part over `chain` (diff IDs, base first; [] is an empty root). `id` is a container's 64 hex digits.
+   * Whole or absent after a kill at any moment. Just made, it may be absent after a power cut, when nothing was written
+   * to it yet: `has` tells, and it can be made again.
+   */
   prepare(id: string, chain: Digest[]): Promise<void>;
   /** Mounts it (if it is not) and returns the root's path. Counts nothing: one unmount ends it. Synchronous system calls. */
   mount(id: string, options?: MountOptions): string;

@@ -22,7 +22,6 @@ import { isMounted, listMounts, unmount } from "../../../sys/mount.ts";
 import { toBytes } from "../../../sys/names.ts";
 import type { Digest } from "../../content/content.ts";
 import type { BlobFolder } from "../../content/content-store.ts";
-import { syncPath } from "../../durable/durable.ts";
 import { createLayerStore, type LayerFolder } from "../../layers/layer-store.ts";
 import type { TarLimits } from "../../layers/tar/tar.ts";
 import type { WhiteoutForm } from "../../layers/unpack/unpack.ts";
@@ -157,9 +156,8 @@ export function createOverlaySnapshots(options: OverlayOptions): OverlaySnapshot
       if (uid !== 0 || gid !== 0) chownSync(upper, uid, gid);
       chmodSync(upper, mode);
       symlinkSync(name, join(temporary, "chain"));
+      // Not synced, which would take a millisecond or two of every start: the interface says what a power cut may do.
       renameSync(temporary, target);
-      // All of it is names: a journal has them in this order, so this one makes all last.
-      await syncPath(folder);
     },
     mount(id, mountOptions: MountOptions = {}) {
       const merged = place(id, "merged");
