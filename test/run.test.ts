@@ -8,7 +8,10 @@ import {
   clients,
   describeNeeding,
   engineNeeds,
+  gantry,
   type Lab,
+  program,
+  run,
   type Server,
   startLab,
   watchEvents,
@@ -106,6 +109,15 @@ describeNeeding(...engineNeeds)("run", () => {
       test("-i with a closed input ends at once", async () => {
         expect(await call(["run", "--rm", "-i", image, "cat"])).toEqual({ code: 0, stdout: "", stderr: "" });
         expect(await call(["run", "--rm", "-i", image, "wc", "-c"], { stdin: "" })).toMatchObject({ stdout: "0\n" });
+      });
+
+      test("descriptors that are not there at all hurt nobody", async () => {
+        const words = [...(client.name === "gantry" ? gantry : [program("docker")]), "-H", server.host, "run", "--rm"];
+        const without = (redirection: string, ...argv: string[]) =>
+          run(["sh", "-c", `"$@" ${redirection}`, "sh", ...words, ...argv]);
+        expect(await without("<&-", "-i", image, "cat")).toEqual({ code: 0, stdout: "", stderr: "" });
+        expect(await without(">&-", image, "sh", "-c", "echo out; exit 3")).toMatchObject({ stdout: "" });
+        expect(await without("2>&-", image, "sh", "-c", "echo out; echo err >&2")).toMatchObject({ stdout: "out\n" });
       });
 
       test("without -i the command reads nothing", async () => {
