@@ -4,6 +4,27 @@ import { badRequest } from "./http/errors.ts";
 import { boolean, integer, list, map, record, type Shape, set, text, words } from "./http/shape.ts";
 
 const unsigned = integer(0);
+
+/** Keys as `80`, `80/tcp`. */
+const exposedPorts: Shape = (value, field) => {
+  const ports = set(value, field) as Record<string, unknown>;
+  for (const port of Object.keys(ports)) {
+    const [, number] = /^(\d{1,5})(?:\/(?:tcp|udp|sctp))?$/i.exec(port) ?? [];
+    if (number === undefined || Number(number) < 1 || Number(number) > 65535) {
+      throw badRequest(`invalid port specification: ${JSON.stringify(port)}`);
+    }
+  }
+  return ports;
+};
+
+const cgroupnsMode: Shape = (value, field) => {
+  const mode = text(value, field);
+  if (!["", "host", "private"].includes(mode as string)) {
+    throw badRequest(`invalid cgroup namespace mode: ${JSON.stringify(mode)}`);
+  }
+  return mode;
+};
+
 const throttle = list(record({ Path: text, Rate: unsigned }));
 const texts = list(text);
 const textMap = map(text);
@@ -45,7 +66,7 @@ const hostConfig = record({
   CapDrop: words,
   Cgroup: text,
   CgroupParent: text,
-  CgroupnsMode: text,
+  CgroupnsMode: cgroupnsMode,
   ConsoleSize: list(integer(0, 0xffffffff)),
   ContainerIDFile: text,
   CpuCount: integer(),
@@ -133,7 +154,7 @@ const config: Record<string, Shape> = {
   Domainname: text,
   Entrypoint: words,
   Env: texts,
-  ExposedPorts: set,
+  ExposedPorts: exposedPorts,
   Healthcheck: record({
     Test: texts,
     Interval: integer(),

@@ -15,8 +15,15 @@ async function create(call: Call): Promise<void> {
   const request = toCreateRequest(await readJson(call));
   const warnings = await upgradeCreateRequest(request, version, async () => (await engine.info()).CgroupVersion);
   const platform = version >= 41 ? textOf(query, "platform") : undefined;
-  const response = await engine.containers.create(textOf(query, "name"), request, platform);
+  const response = await engine.containers.create(textOf(query, "name"), request, platform).catch(onlyImagesMissing);
   call.exchange.response.json(201, { Id: response.Id, Warnings: [...(response.Warnings ?? []), ...warnings] });
+}
+
+/** Clients take a 404 here for an image that is not there, and pull it: whatever else is missing is a bad parameter. */
+function onlyImagesMissing(error: unknown): never {
+  const missing = error instanceof EngineError && error.kind === "not-found";
+  if (missing && !/^(No such image|image with reference)/.test(error.message)) throw badRequest(error.message);
+  throw error;
 }
 
 async function list(call: Call): Promise<void> {

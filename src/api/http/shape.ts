@@ -8,7 +8,13 @@ import { badRequest } from "./errors.ts";
 export type Shape = (value: unknown, field: string) => unknown;
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? "nothing";
+  } catch {
+    // What the parser could read may nest deeper than can be written.
+    return "something that nests too deep";
+  }
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 

@@ -2,7 +2,7 @@
  * Volumes of the `local` driver: `DATA_ROOT/volumes/NAME/_data`. A volume's row and its folder: the folder is made
  * first and removed last, so that a row always has its folder; a folder that nobody acknowledged is empty and is swept.
  */
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Volume, VolumeCreateOptions, VolumePruneResponse } from "@docker/node-sdk";
@@ -23,7 +23,7 @@ export interface VolumeRecord {
 }
 
 export interface VolumeService extends Volumes {
-  /** The volume of that name, made when there is none. `commit` writes its row: call it in the caller's transaction. */
+  /** The volume of that name, or a new one. `commit` makes it if need be: call it in the caller's transaction. */
   ensure(name: string | undefined, labels?: Record<string, string>): { record: VolumeRecord; commit: () => void };
   /** The folder that containers see. */
   data(name: string): string;
@@ -45,6 +45,8 @@ export interface VolumesParts {
 }
 
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+/** No volume's name begins so. */
+const removedPrefix = "_removed-";
 const anonymousLabel = "com.docker.volume.anonymous";
 
 export function createVolumes(parts: VolumesParts): VolumeService {
@@ -67,18 +69,19 @@ export function createVolumes(parts: VolumesParts): VolumeService {
 
   function ensure(name: string | undefined, labels: Record<string, string> = {}) {
     const known = name === undefined ? undefined : volumes.get(name);
-    if (known) return { record: known, commit: () => {} };
-    if (name !== undefined) checkVolumeName(name);
+    if (name !== undefined && !known) checkVolumeName(name);
     const anonymous = name === undefined;
-    const record: VolumeRecord = {
+    const record: VolumeRecord = known ?? {
       name: name ?? newId(),
       created: now(),
       labels: anonymous ? { ...labels, [anonymousLabel]: "" } : labels,
       options: {},
       anonymous,
     };
-    mkdirSync(data(record.name), { recursive: true, mode: 0o755 });
     const commit = () => {
+      // Somebody else may have made it since, or removed it.
+      if (volumes.has(record.name)) return;
+      mkdirSync(data(record.name), { recursive: true, mode: 0o755 });
       insertRow.run(record.name, JSON.stringify(record));
       volumes.set(record.name, record);
       events.emit("volume", "create", record.name, { driver: "local" });
@@ -103,7 +106,13 @@ export function createVolumes(parts: VolumesParts): VolumeService {
   async function discard(name: string): Promise<void> {
     deleteRow.run(name);
     volumes.delete(name);
-    await rm(join(root, name), { recursive: true, force: true });
+    // Out of the way at once: a new volume of that name may be made while its files are removed.
+    const folder = join(root, name);
+    if (existsSync(folder)) {
+      const gone = join(root, `${removedPrefix}${newId()}`);
+      renameSync(folder, gone);
+      await rm(gone, { recursive: true, force: true });
+    }
     events.emit("volume", "destroy", name, { driver: "local" });
   }
 
@@ -160,6 +169,10 @@ export function createVolumes(parts: VolumesParts): VolumeService {
   function sweep(): void {
     for (const name of readdirSync(root)) {
       const folder = join(root, name);
+      if (name.startsWith(removedPrefix)) {
+        rmSync(folder, { recursive: true, force: true });
+        continue;
+      }
       rmSync(join(folder, "_copy"), { recursive: true, force: true });
       if (volumes.has(name)) {
         mkdirSync(data(name), { recursive: true, mode: 0o755 });
