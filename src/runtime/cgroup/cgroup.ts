@@ -138,6 +138,8 @@ export function openCgroups(layout: CgroupLayout = detectCgroups()): Cgroups {
     async remove(path) {
       const until = performance.now() + 5000;
       for (const root of roots) {
+        // Nearly always it is empty and has none below it.
+        if (removed(root + path)) continue;
         // Deepest first. A zombie that its parent has not read yet keeps a group busy.
         for (const group of groupsBelow(root + path).reverse()) {
           for (;;) {
@@ -201,6 +203,16 @@ function folders(path: string): string[] {
       .map((entry) => entry.name);
   } catch {
     return [];
+  }
+}
+
+/** Whether the group is gone now; false when something is in it or below it. */
+function removed(group: string): boolean {
+  try {
+    rmdirSync(group);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT";
   }
 }
 
