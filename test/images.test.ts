@@ -170,6 +170,32 @@ describeNeeding(...needs)("images", () => {
       expect(result.stderr).toContain(`manifest for ${reference} not found: manifest unknown`);
     });
 
+    test("-a takes every tag", async () => {
+      const [one, two] = [image(["a"]), image(["a", "b"])];
+      for (const [tag, built] of [
+        ["1", one],
+        ["1.0", one],
+        ["2", two],
+      ] as const) {
+        await registry.push(built, "thing", tag);
+      }
+      const result = await call(["pull", "-a", `${registry.host}/thing`]);
+      expect(result).toMatchObject({ code: 0, stderr: "" });
+      for (const tag of ["1", "1.0", "2"]) expect(result.stdout).toContain(`${tag}: Pulling from thing\n`);
+      expect(result.stdout.match(/^Digest: /gm)).toHaveLength(3);
+      expect(result.stdout.match(/^Status: .*$/gm)).toEqual([
+        `Status: Downloaded newer image for ${registry.host}/thing`,
+      ]);
+      expect(result.stdout).toEndWith(`\n${registry.host}/thing\n`);
+      const names = await call(["images", "--format", "{{.Tag}}"]);
+      expect(names.stdout.trimEnd().split("\n").sort()).toEqual(["1", "1.0", "2"]);
+      const again = await call(["pull", "-a", "-q", `${registry.host}/thing`]);
+      expect(again).toMatchObject({ code: 0, stdout: `${registry.host}/thing\n` });
+      const none = await call(["pull", "-a", `${registry.host}/nothing`]);
+      expect(none).toMatchObject({ code: 1 });
+      expect(none.stderr).toContain("nothing not found: name unknown");
+    });
+
     test("two pulls at once share the work, and see the same", async () => {
       const built = incompressibleImage(3, 300_000);
       const reference = await registry.push(built, "thing");

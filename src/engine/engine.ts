@@ -140,7 +140,10 @@ export interface ProgressMessage {
 }
 
 export interface Images {
-  /** Rejects when nothing was sent yet; afterwards too, and the API then ends its stream with an `error` line. */
+  /**
+   * Without tag and digest it is every tag of the repository. Rejects when nothing was sent yet; afterwards too, and the
+   * API then ends its stream with an `error` line.
+   */
   pull(
     reference: string,
     options: {

@@ -21,6 +21,7 @@ import { isDigest } from "./reference/digest.ts";
 import { canonicalString, familiarString, type Reference, withDefaultTag } from "./reference/reference.ts";
 import type { ImageManifest, Limits, Registry, RegistryOptions } from "./registry.ts";
 import { type Asked, createRequester, UnreachableError } from "./request.ts";
+import { listTags } from "./tags.ts";
 import { createTokenFetch } from "./token-fetch.ts";
 
 const defaultLimits: Limits = {
@@ -81,6 +82,11 @@ export function createRegistry(options: RegistryOptions): Registry {
       const image = await at(embeddedEndpoint());
       onNotice?.(fallback.notice(tagged, fallback.remembered() ?? "unreachable"));
       return image;
+    },
+    async tags(reference, { credentials, signal } = {}) {
+      const more = { ...(credentials ? { credentials } : {}), ...(signal ? { signal } : {}) };
+      const endpoints = await endpointsOf(reference.domain, options);
+      return firstOf(endpoints, (endpoint) => listTags(requester, { reference, endpoint, ...more }));
     },
     blob(reference, image, descriptor, asked = {}) {
       const { credentials, signal } = asked;

@@ -75,6 +75,8 @@ export interface Registry {
     platform: Platform,
     options?: { credentials?: Credentials; signal?: AbortSignal; onNotice?: (message: string) => void },
   ): Promise<ImageManifest>;
+  /** Every tag of the repository, in the registry's order. */
+  tags(reference: Reference, options?: { credentials?: Credentials; signal?: AbortSignal }): Promise<string[]>;
   /**
    * The blob's bytes from wherever `image` came from; goes on by Range after a cut, bounded retries.
    * Ends with an error when there are more or fewer bytes than `descriptor.size`. The caller verifies the digest.

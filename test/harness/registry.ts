@@ -136,6 +136,12 @@ export function fakeRegistry(): FakeRegistry {
     const { pathname } = new URL(request.url);
     const bodiless = request.method === "HEAD";
     if (pathname === "/v2/" || pathname === "/v2") return Response.json({});
+    const listed = /^\/v2\/(.+)\/tags\/list$/.exec(pathname)?.[1];
+    if (listed !== undefined) {
+      const names = [...manifests.keys()].filter((key) => key.startsWith(`${listed}:`));
+      const tags = names.map((key) => key.slice(listed.length + 1)).filter((tag) => !tag.includes(":"));
+      return tags.length === 0 ? error(404, "NAME_UNKNOWN") : Response.json({ name: listed, tags });
+    }
     const [, name, kind, reference] = /^\/v2\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(pathname) ?? [];
     if (kind === "manifests") {
       const found = manifests.get(`${name}:${reference}`);

@@ -9,14 +9,14 @@ import {
 import type { Platform } from "../../storage/content/content.ts";
 import { now } from "../clock.ts";
 import type { Images, ProgressMessage } from "../engine.ts";
-import { conflict, invalid } from "../errors.ts";
+import { conflict, invalid, notFound } from "../errors.ts";
 import { shortId } from "../identifier.ts";
 import { collect } from "./collect.ts";
 import { describeHistory, describeImage, listImages } from "./describe.ts";
 import { findImage, tagName } from "./find.ts";
 import type { ImageRecord } from "./image.ts";
 import { pruneImages } from "./prune.ts";
-import { type PullParts, pullImage, pullReference } from "./pull.ts";
+import { asEngineError, type PullParts, pullImage, pullReference } from "./pull.ts";
 import type { ImageStore } from "./store.ts";
 
 export interface ImagesParts extends PullParts {
@@ -41,9 +41,28 @@ export function createImages(parts: ImagesParts): ImageService {
   const { store, events } = parts;
   const pulls = new Map<string, SharedPull>();
 
-  /** One pull for many who ask: it ends early only when the last of them goes. */
-  async function pull(image: string, options: Parameters<Images["pull"]>[1]): Promise<void> {
+  async function pull(image: string, options: PullRequest): Promise<void> {
     const reference = pullReference(image, options.tag);
+    if (reference.tag || reference.digest) return pullOne(reference, options);
+    // As in Docker's API: without a tag it is all of them.
+    const { credentials, signal, progress } = options;
+    const asked = { ...(credentials ? { credentials } : {}), signal };
+    const tags = await parts.registry.tags(reference, asked).catch((error: unknown) => {
+      throw asEngineError(error);
+    });
+    if (tags.length === 0) throw notFound(`${familiarString(reference)} has no tags`);
+    let newer = false;
+    const withoutEnd = (message: ProgressMessage) => {
+      newer ||= message.status?.startsWith("Status: Downloaded") === true;
+      if (!message.status?.startsWith("Status: ")) progress(message);
+    };
+    for (const tag of tags) await pullOne({ ...reference, tag }, { ...options, progress: withoutEnd });
+    const shown = familiarString(reference);
+    progress({ status: `Status: ${newer ? "Downloaded newer image" : "Image is up to date"} for ${shown}` });
+  }
+
+  /** One pull for many who ask: it ends early only when the last of them goes. */
+  async function pullOne(reference: Reference, options: PullRequest): Promise<void> {
     const platform = readPlatform(options.platform) ?? parts.platform;
     const key = JSON.stringify([familiarString(reference), platform, options.credentials ?? null]);
     let shared = pulls.get(key);
@@ -195,7 +214,8 @@ export function createImages(parts: ImagesParts): ImageService {
   };
 }
 
-type PullCredentials = Parameters<Images["pull"]>[1]["credentials"];
+type PullRequest = Parameters<Images["pull"]>[1];
+type PullCredentials = PullRequest["credentials"];
 
 /** `linux/arm64/v8`. Throws 400. */
 export function readPlatform(text: string | undefined): Platform | undefined {

@@ -343,7 +343,7 @@ function named(error: unknown, reference: Reference, { origin }: ImageManifest):
   return new EngineError("internal", `${error.message}${pulling(reference, where)}`);
 }
 
-function asEngineError(error: unknown): unknown {
+export function asEngineError(error: unknown): unknown {
   if (error instanceof RegistryError) return new EngineError(kinds[error.kind], error.message);
   return error;
 }
