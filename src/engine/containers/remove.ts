@@ -42,9 +42,11 @@ export async function destroyContainer(
   if (container.removed) return;
   container.removing = true;
   const { record, state } = container;
-  const anonymous = withVolumes ? record.mounts.filter((mount) => mount.anonymous && mount.type === "volume") : [];
+  const volumes = withVolumes ? ownVolumes(parts, container) : [];
   // One that was started and removes itself is removed again by the next start, should a power cut bring its row back.
   parts.store.delete(container, record.hostConfig.AutoRemove === true && state.status !== "created");
+  // They are off the list at once; only their files take time.
+  const discarded = volumes.map((name) => parts.volumes.discard(name));
   parts.events.emit("container", "destroy", record.id, eventAttributes(record));
   answered?.();
   for (const arrive of container.arrivals) arrive(undefined);
@@ -53,22 +55,26 @@ export async function destroyContainer(
   container.exits.clear();
   for (const removed of container.removals) removed(state.exitCode);
   container.removals.clear();
-  container.teardown = clear(
-    parts,
-    container,
-    anonymous.map((mount) => mount.source),
-  );
+  container.teardown = clear(parts, container, discarded);
 }
 
-async function clear(parts: Parts, container: Container, volumes: string[]): Promise<void> {
+/** Its anonymous volumes that no other container uses. */
+function ownVolumes(parts: Parts, { record }: Container): string[] {
+  return record.mounts
+    .filter((mount) => mount.anonymous && mount.type === "volume")
+    .map((mount) => mount.source)
+    .filter((name) => volumeUsers(parts.store.all(), name).every((user) => user === record.id));
+}
+
+async function clear(parts: Parts, container: Container, discarded: Promise<void>[]): Promise<void> {
   const { id } = container.record;
+  const volumes = Promise.allSettled(discarded);
   await container.teardown;
   try {
     await parts.runtime.remove(id);
     await parts.snapshots.remove(id);
     await rm(join(parts.folder, id), { recursive: true, force: true });
-    for (const name of volumes)
-      if (volumeUsers(parts.store.all(), name).length === 0) await parts.volumes.discard(name);
+    for (const one of await volumes) if (one.status === "rejected") throw one.reason as Error;
   } catch (error) {
     parts.log.error(`container ${id} was removed, but its files were not: ${(error as Error).message}`);
   }
