@@ -81,6 +81,8 @@ export interface Container {
   /** A removal is under way: no start, no restart. */
   removing: boolean;
   removed: boolean;
+  /** `docker restart` ends it to begin it again: `--rm` does not mean this end. */
+  restartAsked?: boolean;
   restart?: { timer: ReturnType<typeof setTimeout>; delay: number };
   execs: Set<string>;
 }

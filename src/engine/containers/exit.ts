@@ -50,7 +50,7 @@ async function ended(parts: Parts, container: Container, process: RunningProcess
   );
   const again = !container.removing && !parts.closing() && shallRestart(container);
   container.teardown = teardown(parts, container);
-  if (record.hostConfig.AutoRemove && !container.removing) {
+  if (record.hostConfig.AutoRemove && !container.removing && !container.restartAsked) {
     await destroyContainer(parts, container, true, () => answer(container, exit.code));
     return;
   }

@@ -162,8 +162,13 @@ export async function restartContainer(
   container: Container,
   options: { signal?: string; timeout?: number },
 ): Promise<void> {
-  if (isActive(container)) await stopContainer(parts, container, options);
-  await startContainer(parts, container);
+  container.restartAsked = true;
+  try {
+    if (isActive(container)) await stopContainer(parts, container, options);
+    await startContainer(parts, container);
+  } finally {
+    delete container.restartAsked;
+  }
   parts.events.emit("container", "restart", container.record.id, eventAttributes(container.record));
 }
 
