@@ -45,6 +45,7 @@ export function createImages(parts: ImagesParts): ImageService {
     const reference = pullReference(image, options.tag);
     if (reference.tag || reference.digest) return pullOne(reference, options);
     // As in Docker's API: without a tag it is all of them.
+    readPlatform(options.platform);
     const { credentials, signal, progress } = options;
     const asked = { ...(credentials ? { credentials } : {}), signal };
     const tags = await parts.registry.tags(reference, asked).catch((error: unknown) => {
