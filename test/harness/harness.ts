@@ -8,7 +8,9 @@
  *     test("lists nothing at first", async () => { expect((await server.docker(["ps", "-q"])).stdout).toBe(""); });
  *   });
  */
+
 export { type EventWatch, type ServerEvent, watchEvents } from "./events.ts";
+export { eventually } from "./eventually.ts";
 export {
   type BuiltImage,
   buildImage,
