@@ -190,13 +190,20 @@ async function openRooms(options: DaemonOptions, log: Log, opened: Closing[]): P
   const idle = createIdle(quiet);
   opened.push(() => idle.close());
   const api: ApiServer = createApiServer({ engine, log, version, activity: idle.touch });
-  opened.push(() => api.close(5000));
+  const closeApi = () => api.close(options.shutdownTimeout * 1000);
+  opened.push(closeApi);
   await openSockets(api, options, log);
   log.info(`API listens on ${options.hosts.join(", ")}`);
   return {
     async close() {
       closing = true;
-      if (!options.liveRestore) await stopAll(parts, options.shutdownTimeout);
+      if (!options.liveRestore) {
+        // No new request may start what would be left over; what one under way has started is stopped too.
+        const closed = closeApi();
+        await stopAll(parts, options.shutdownTimeout);
+        await closed;
+        await stopAll(parts, options.shutdownTimeout);
+      }
       await closeRooms(opened);
     },
   };

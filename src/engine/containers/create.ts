@@ -43,6 +43,9 @@ export async function createContainer(
     const record = makeRecord(parts, { id, name: chosen, image, config: config as ContainerConfig, host, warnings });
     record.endpoints = parts.endpoints.check(record, networking?.EndpointsConfig ?? {});
     checkSpecification(parts, record);
+    if (image.config.Healthcheck?.Test?.length && image.config.Healthcheck.Test[0] !== "NONE") {
+      warnings.push("The image's HEALTHCHECK is not run: health checks are not there yet");
+    }
     warnings.push(...resolveResources(record.hostConfig, resourceSupport()).warnings);
     const commits = bindVolumes(parts, record);
     await parts.snapshots.prepare(id, record.chain);

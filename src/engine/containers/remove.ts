@@ -1,7 +1,7 @@
 /** Removing and renaming. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { conflict } from "../errors.ts";
+import { conflict, invalid } from "../errors.ts";
 import { type Container, isActive, isRunning } from "./container.ts";
 import { eventAttributes, type Parts } from "./containers.ts";
 import { cancelRestart } from "./exit.ts";
@@ -85,7 +85,7 @@ export function renameContainer(parts: Parts, container: Container, name: string
     const { record } = container;
     const wanted = checkName(name);
     if (wanted === record.name) {
-      throw conflict(`Renaming a container with the same name as its current name`);
+      throw invalid("Renaming a container with the same name as its current name");
     }
     const oldName = record.name;
     parts.store.reserve(wanted, record.id);
