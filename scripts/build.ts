@@ -59,7 +59,8 @@ async function build(outfile: string): Promise<void> {
         GANTRY_COMMIT: JSON.stringify(commit()),
         GANTRY_BUILT: JSON.stringify(began.toISOString()),
       },
-      compile: { outfile: temporary },
+      // It reads no .env and no bunfig.toml (which can name code to run) of the folder where it is called.
+      compile: { outfile: temporary, autoloadDotenv: false, autoloadBunfig: false },
       plugins: [
         {
           name: "workers",

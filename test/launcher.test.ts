@@ -79,6 +79,22 @@ describeNeeding("git")("the launcher", () => {
 describeNeeding("root")("what was built", () => {
   const built = process.env.GANTRY_EXECUTABLE ?? join(repository, "dist/gantry");
 
+  test("takes nothing from the folder where it is called", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "gantry-folder-"));
+    try {
+      writeFileSync(join(folder, "code.ts"), 'console.log("code of the folder was run");\n');
+      writeFileSync(join(folder, "bunfig.toml"), 'preload = ["./code.ts"]\n');
+      writeFileSync(join(folder, ".env"), "GANTRY_HOST=unix:///nonexistent/of-the-folder.sock\n");
+      const env = { PATH: process.env.PATH, HOME: folder, DOCKER_HOST: "unix:///nonexistent/asked-for.sock" };
+      const { stdout, stderr } = await run([built, "ps"], { cwd: folder, env });
+      expect(stdout).toBe("");
+      expect(stderr).toContain("/nonexistent/asked-for.sock");
+      expect(stderr).not.toContain("of-the-folder");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   test("is one executable, and doctor says with it that containers can run", async () => {
     expect(statSync(built).mode & 0o111).not.toBe(0);
     const { code, stdout } = await run([built, "doctor", "--json"], { cwd: "/" });
