@@ -6,12 +6,14 @@ import { canRun, checkMachine } from "../doctor/doctor.ts";
 import { isRunning } from "../engine/containers/container.ts";
 import { createContainers, type Parts } from "../engine/containers/containers.ts";
 import { end } from "../engine/containers/lifecycle.ts";
+import { dropLog, openLog } from "../engine/containers/log-file.ts";
 import { restoreContainers } from "../engine/containers/restore.ts";
 import { createContainerStore } from "../engine/containers/store.ts";
 import { volumeUsers } from "../engine/containers/volumes.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createEventLog } from "../engine/events/events.ts";
 import { createExecs } from "../engine/exec/exec.ts";
+import { newId } from "../engine/identifier.ts";
 import { sweepContent } from "../engine/images/collect.ts";
 import { createImages } from "../engine/images/images.ts";
 import { createLeases, type PullParts } from "../engine/images/pull.ts";
@@ -154,6 +156,14 @@ async function openRooms(options: DaemonOptions, log: Log, opened: Closing[]): P
     closing: () => closing,
   };
   await restoreContainers(parts);
+  runtime.keepReady({
+    count: options.supervisorPool,
+    newId,
+    openLog: (id) => openLog(parts.folder, id),
+    dropLog: (id) => dropLog(parts.folder, id),
+    log: (message) => log.warn(message),
+  });
+  opened.push(() => runtime.stopWaiting());
   const swept = await sweepContent(pullParts);
   if (swept.layers + swept.blobs > 0)
     log.info(`removed ${swept.layers} layers and ${swept.blobs} blobs of unfinished pulls`);

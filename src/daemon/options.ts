@@ -40,6 +40,8 @@ export interface DaemonOptions {
   shutdownTimeout: number;
   /** Ready network namespaces that wait for containers. */
   networkPool: number;
+  /** Supervisors that wait for containers. */
+  supervisorPool: number;
 }
 
 export const defaultPools: Pool[] = [
@@ -81,6 +83,7 @@ export function defaultOptions(): DaemonOptions {
     tlsKey: "",
     shutdownTimeout: 15,
     networkPool: 3,
+    supervisorPool: 2,
   };
 }
 
@@ -117,7 +120,11 @@ const flag = (name: "debug" | "liveRestore" | "tls" | "tlsVerify") => (options: 
 };
 
 const count =
-  (name: "mtu" | "maxConcurrentDownloads" | "shutdownTimeout" | "networkPool", low: number, high: number) =>
+  (
+    name: "mtu" | "maxConcurrentDownloads" | "shutdownTimeout" | "networkPool" | "supervisorPool",
+    low: number,
+    high: number,
+  ) =>
   (options: DaemonOptions, value: string) => {
     const number = Number(value);
     if (!Number.isInteger(number) || number < low || number > high) {
@@ -324,6 +331,13 @@ export const daemonOptions: Option[] = [
     kind: "number",
     help: "Ready network namespaces kept for new containers",
     set: count("networkPool", 0, 64),
+  },
+  {
+    flag: "supervisor-pool",
+    key: "supervisor-pool",
+    kind: "number",
+    help: "Supervisors (conmon and crun) kept ready for new containers",
+    set: count("supervisorPool", 0, 64),
   },
 ];
 

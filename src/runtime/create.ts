@@ -9,16 +9,17 @@ import { type Cgroups, openCgroups } from "./cgroup/cgroup.ts";
 import { makePlacer, placerFailure } from "./cgroup/placer.ts";
 import type { Entrance } from "./conmon/command.ts";
 import { launchError } from "./conmon/errors.ts";
-import { supervise } from "./conmon/supervise.ts";
+import { abandon, begin, finish, type SuperviseOptions, supervise } from "./conmon/supervise.ts";
 import { type HeldContainer, holdContainer } from "./container.ts";
 import { startExec } from "./exec.ts";
 import { openExits } from "./exits/exits.ts";
 import { startByFifo, waitsAtFifo } from "./fifo.ts";
 import { openFilters } from "./filters/filters.ts";
 import { pinProgram } from "./pinned.ts";
-import { LaunchError, type Runtime } from "./runtime.ts";
+import { LaunchError, type Runtime, type Streams } from "./runtime.ts";
 import type { Spec } from "./spec/types.ts";
 import { awaitEnd, conmonOf, end, findConmons } from "./supervisors.ts";
+import { keepWaiting, type Waiting, type WaitingOptions } from "./waiting.ts";
 
 export interface RuntimeOptions {
   /** Folder for bundles, sockets and exit files, on a file system that a reboot empties. One server's own. */
@@ -35,11 +36,18 @@ export interface RuntimeOptions {
 }
 
 export interface ConmonRuntime extends Runtime {
+  /** From now on, supervisors wait for containers of the usual kind: see waiting.ts. After the sweep of the start. */
+  keepReady(options: WaitingOptions): void;
+  /** Ends those that wait. */
+  stopWaiting(): Promise<void>;
   readonly cgroupParent: string;
   readonly cgroups: Cgroups;
   /** Gives up watching; containers run on, and a later runtime on the same root reconnects to them. */
   close(): void;
 }
+
+/** Of the containers that supervisors wait for. */
+const plainStreams: Streams = { terminal: false, openStdin: false, stdinOnce: false };
 
 /** Where the control groups of the containers of an execution root are. */
 export function defaultCgroupParent(execRoot: string): string {
@@ -90,6 +98,28 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
     return container;
   };
 
+  let waiting: Waiting | undefined;
+
+  const supervision = (
+    id: string,
+    cgroup: string,
+    streams: Streams,
+    logPath: string | undefined,
+    command: string,
+  ): SuperviseOptions => ({
+    id,
+    folder: bundles.path(id),
+    ...programs,
+    ...entranceTo(cgroup),
+    crun: pinned.path(),
+    streams,
+    exitDir: exits.folder,
+    ...(logPath === undefined ? {} : { logPath }),
+    command,
+    environment,
+    place,
+  });
+
   async function runCrun(args: string[], command = ""): Promise<void> {
     const child = Bun.spawn([pinned.path(), ...programs.crunArguments, ...args], {
       env: environment,
@@ -103,7 +133,11 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
     const cgroup = groupOf(id);
     const folder = bundles.path(id);
     // A half-made container's conmon and crun may be at work still: end them first.
-    if (existsSync(folder) && bundles.state(id) === undefined) for (const conmon of findConmons(folder)) end(conmon);
+    if (existsSync(folder) && bundles.state(id) === undefined) {
+      const half = findConmons(folder);
+      for (const conmon of half) end(conmon);
+      for (const conmon of half) await awaitEnd(conmon, 2000);
+    }
     const supervisors = [folder, ...bundles.execs(id).map((execId) => bundles.execPath(id, execId))]
       .map(conmonOf)
       .filter((conmon) => conmon !== undefined);
@@ -132,27 +166,52 @@ export function createRuntime(options: RuntimeOptions): ConmonRuntime {
       return known.text;
     },
 
+    keepReady(wanted) {
+      waiting ??= keepWaiting(
+        {
+          begin(id, logPath) {
+            const cgroup = `${cgroupParent}/${id}`;
+            try {
+              if (placer !== undefined) cgroups.make(cgroup);
+              bundles.makeWaiting(id);
+              return begin(supervision(id, cgroup, plainStreams, logPath, ""));
+            } catch (error) {
+              void remove(id);
+              throw error;
+            }
+          },
+          async remove(id, begun) {
+            abandon(begun);
+            await remove(id);
+          },
+        },
+        wanted,
+      );
+    },
+
+    reserve: () => waiting?.take(),
+    stopWaiting: async () => waiting?.close(),
+
     async create(launch) {
       const { id, streams, logPath } = launch;
       const cgroup = launch.spec.linux.cgroupsPath ?? `${cgroupParent}/${id}`;
       const spec = filters.withFilter(completeSpec(launch.spec, cgroup, streams.terminal, launch.size));
-      const folder = bundles.make(id, spec);
+      const command = launch.spec.process?.args[0] ?? "";
+      const options = supervision(id, cgroup, streams, logPath, command);
+      const { folder } = options;
+      const pair = await waiting?.claim(id);
+      const usual = cgroup === `${cgroupParent}/${id}` && !streams.terminal && !streams.openStdin;
+      const filled = pair !== undefined && usual && pair.logPath === logPath && (await bundles.fill(id, spec));
+      if (pair !== undefined && !filled) {
+        abandon(pair.begun);
+        await remove(id);
+      }
+      // Outside: a container that is there already must not be removed.
+      if (!filled) bundles.make(id, spec);
       try {
         exits.remove(id);
-        if (placer !== undefined) cgroups.make(cgroup);
-        const { pid } = await supervise({
-          id,
-          folder,
-          ...programs,
-          ...entranceTo(cgroup),
-          crun: pinned.path(),
-          streams,
-          exitDir: exits.folder,
-          ...(logPath === undefined ? {} : { logPath }),
-          command: launch.spec.process?.args[0] ?? "",
-          environment,
-          place,
-        });
+        if (placer !== undefined && !filled) cgroups.make(cgroup);
+        const { pid } = await (filled ? finish(pair.begun, options) : supervise(options));
         // The process waits for its start: it executes nothing before its limits are in force, and crun needed none.
         if (placer !== undefined) cgroups.limit(cgroup, spec.linux.resources ?? {});
         filters.keep(spec, `${crunRoot}/${id}/seccomp.bpf`);

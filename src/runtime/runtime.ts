@@ -106,6 +106,11 @@ export interface Runtime {
    * force, confined. Throws LaunchError. Leaves nothing behind when it fails.
    */
   create(launch: Launch): Promise<RunningProcess>;
+  /**
+   * An ID under which a supervisor waits already, for a container without terminal and input that keeps a log and is
+   * created within a moment; it starts sooner. Undefined when none waits: any other ID does as well.
+   */
+  reserve(): string | undefined;
   /** Lets the created process execute its command. Throws LaunchError (command not found, not executable). */
   start(id: string): Promise<void>;
   /** After a restart of the server: undefined when nothing is left of it; one whose `exit` is resolved when it ended meanwhile. */

@@ -35,7 +35,9 @@ export async function createContainer(
   if (config.StopSignal) readSignal(config.StopSignal);
   const image = parts.images.find(config.Image);
   checkPlatform(image, config.Image, platform);
-  const id = newId();
+  const log = host.LogConfig?.Type ?? "";
+  const usual = !config.Tty && !config.OpenStdin && log !== "none";
+  const id = (usual ? parts.runtime.reserve() : undefined) ?? newId();
   const chosen = wanted ?? inventName(parts.store.nameTaken);
   parts.store.reserve(chosen, id);
   const warnings: string[] = [];

@@ -1,11 +1,11 @@
 /** `docker inspect` of a container, in the shape of Docker's OpenAPI document. */
-import { join } from "node:path";
 import type { ContainerInspectResponse } from "@docker/node-sdk";
 import { zeroTime } from "../clock.ts";
 import type { Container, ContainerRecord, MountRecord } from "./container.ts";
 import { isRunning } from "./container.ts";
 import type { Parts } from "./containers.ts";
 import { filesOf } from "./files.ts";
+import { logFile } from "./log-file.ts";
 import { readSecurity } from "./security.ts";
 
 /** Docker's lists, shown when the container has none of its own. */
@@ -25,9 +25,9 @@ const maskedPaths = [
 ];
 const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/** Where the container's log is: one line a record, in the form of the Kubernetes container runtime interface. */
+/** "" when the container keeps none. */
 export const logPath = (parts: Parts, record: ContainerRecord): string =>
-  record.hostConfig.LogConfig?.Type === "none" ? "" : join(parts.folder, record.id, "container.log");
+  record.hostConfig.LogConfig?.Type === "none" ? "" : logFile(parts.folder, record.id);
 
 export async function inspectContainer(
   parts: Parts,

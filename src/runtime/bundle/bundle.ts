@@ -1,5 +1,20 @@
 /** Bundles: a folder a container below the execution root, with its config.json, conmon's files and its execs. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { makeFifo } from "../../sys/fifo.ts";
 import type { Spec } from "../spec/types.ts";
 
 /** What must be known of a container after a restart of the server, beside its config.json. */
@@ -16,6 +31,10 @@ export interface Bundles {
   execPath(id: string, execId: string): string;
   /** Makes folder and config.json. Throws when there is one already. */
   make(id: string, spec: Spec): string;
+  /** Makes the folder with a FIFO for config.json: crun waits at it until `fill`. */
+  makeWaiting(id: string): string;
+  /** Gives the crun that waits its config.json; false when it does not wait there, or the text is too long for a FIFO. */
+  fill(id: string, spec: Spec): Promise<boolean>;
   /** The process's specification, for an exec. */
   makeExec(id: string, execId: string, process: object): string;
   /** Written once the process exists; whole or not at all. */
@@ -50,6 +69,28 @@ export function openBundles(root: string): Bundles {
       // Environments hold secrets.
       writeFileSync(`${folder}/config.json`, toJson(spec), { mode: 0o600 });
       return folder;
+    },
+    makeWaiting(id) {
+      const folder = path(id);
+      mkdirSync(folder, { mode: 0o700 });
+      makeFifo(`${folder}/config.json`, 0o600);
+      return folder;
+    },
+    async fill(id, spec) {
+      const file = `${path(id)}/config.json`;
+      const text = Buffer.from(toJson(spec));
+      // A pipe holds 64 KiB: it is written in one go or not at all.
+      if (text.length > fifoRoom) return false;
+      const fifo = await openReadFifo(file);
+      if (fifo === undefined) return false;
+      try {
+        // crun has the FIFO open; whoever reads the file by its name from now on, crun too, finds it whole.
+        writeFileSync(`${file}.new`, text, { mode: 0o600 });
+        renameSync(`${file}.new`, file);
+        return writeSync(fifo, text) === text.length;
+      } finally {
+        closeSync(fifo);
+      }
     },
     makeExec(id, execId, process) {
       const folder = execPath(id, execId);
@@ -93,6 +134,21 @@ function removeTree(folder: string): void {
   throw new Error(`${folder} cannot be removed: something keeps writing to it`);
 }
 
+const fifoRoom = 60_000;
+
+/** The FIFO's writing end once somebody waits at the other; undefined when nobody comes within some 50 ms. */
+async function openReadFifo(path: string): Promise<number | undefined> {
+  for (let round = 0; round < 50; round++) {
+    try {
+      return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENXIO") throw error;
+      await sleep(1);
+    }
+  }
+  return undefined;
+}
+
 function names(folder: string): string[] {
   try {
     return readdirSync(folder);
@@ -104,6 +160,8 @@ function names(folder: string): string[] {
 
 function read(path: string): string | undefined {
   try {
+    // A FIFO is one that a server left waiting: to read it would never end.
+    if (!lstatSync(path).isFile()) return undefined;
     return readFileSync(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;

@@ -25,8 +25,19 @@ export interface SuperviseOptions extends Supervision {
   errorPath?: string;
 }
 
+/** A conmon that was started, and in time starts crun. */
+export interface Begun {
+  child: Bun.Subprocess;
+  sync: Lines;
+  attachLines: Lines | undefined;
+  startPipe: number;
+}
+
 /** Throws LaunchError when crun refuses. */
-export async function supervise(options: SuperviseOptions): Promise<Supervised> {
+export const supervise = (options: SuperviseOptions): Promise<Supervised> => finish(begin(options), options);
+
+/** Starts conmon and lets it go on. Throws when it cannot be started. */
+export function begin(options: SuperviseOptions): Begun {
   const exec = options.processPath !== undefined;
   const child = Bun.spawn(conmonCommand(options), {
     cwd: options.folder,
@@ -39,32 +50,56 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     stdio: ["ignore", "ignore", "pipe", "pipe", "pipe", ...(exec ? (["pipe"] as const) : [])],
   });
   const [, , , syncPipe, startPipe, attachPipe] = child.stdio as unknown as number[];
-  const sync = new Lines(syncPipe!);
-  const attachLines = attachPipe === undefined ? undefined : new Lines(attachPipe);
+  const begun: Begun = {
+    child,
+    sync: new Lines(syncPipe!),
+    attachLines: attachPipe === undefined ? undefined : new Lines(attachPipe),
+    startPipe: startPipe!,
+  };
   try {
     if (options.entrance === undefined) options.place(child.pid);
     writeSync(startPipe!, "1");
+  } catch (error) {
+    abandon(begun);
+    throw error;
+  }
+  return begun;
+}
+
+/** Lets go of a conmon whose process nobody wants: who calls ends it, with what it started. */
+export function abandon({ child, sync, attachLines, startPipe }: Begun): void {
+  sync.close();
+  // First: one that still waits would go on at the end of its start pipe.
+  child.kill(9);
+  attachLines?.close();
+  closeSync(startPipe);
+}
+
+/** Waits for conmon's report of what `begin` began. Throws LaunchError when crun refuses. */
+export async function finish(begun: Begun, options: SuperviseOptions): Promise<Supervised> {
+  const { child, sync, attachLines, startPipe } = begun;
+  const exec = attachLines !== undefined;
+  try {
     if (attachLines !== undefined && (await attachLines.next()) !== undefined) {
       await options.attach?.();
-      writeSync(startPipe!, "1");
+      writeSync(startPipe, "1");
     }
     const report = parseReport(await sync.next());
     if (report === undefined || report.data < 0) {
-      const text = report?.message ?? (readLog(options.errorPath) || (await new Response(child.stderr).text()));
+      const text =
+        report?.message ??
+        (readLog(options.errorPath) || (await new Response(child.stderr as ReadableStream<Uint8Array>).text()));
       throw launchError(text, options.command);
     }
     if (!exec) sync.close();
     // It forked itself off long ago; its pid file is there once this one has ended.
     await child.exited;
+    attachLines?.close();
+    closeSync(startPipe);
     return { pid: report.data, code: exec ? exitCode(sync) : new Promise(() => {}) };
   } catch (error) {
-    sync.close();
-    // First: one that still waits would go on at the end of its start pipe.
-    child.kill(9);
+    abandon(begun);
     throw error;
-  } finally {
-    attachLines?.close();
-    closeSync(startPipe!);
   }
 }
 
