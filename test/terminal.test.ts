@@ -245,8 +245,11 @@ describeNeeding(...engineNeeds)("a terminal", () => {
 
       test("two see the same", async () => {
         await withContainer("two", ["-it"], ["sh"], async (name) => {
+          const events = await watchEvents(server, { container: [name] });
           const first = open(["attach", name]);
           const second = open(["attach", name]);
+          await events.until("container attach", name, 2);
+          await events.close();
           first.type("echo one-$((1 + 1))\n");
           await Promise.all([first.see("one-2"), second.see("one-2")]);
           second.type("exit 3\n");

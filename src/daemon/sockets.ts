@@ -9,7 +9,9 @@ const firstDescriptor = 3;
 
 /** Throws StartError. TCP needs TLS with client certificates, or `--tls=false` spelled out. */
 export async function openSockets(api: ApiServer, options: DaemonOptions, log: Log): Promise<void> {
-  for (const host of options.hosts) {
+  // Unix sockets last: who starts a server waits for its socket to answer, and expects it to answer everywhere then.
+  const inOrder = options.hosts.toSorted((a, b) => Number(a.startsWith("unix:")) - Number(b.startsWith("unix:")));
+  for (const host of inOrder) {
     try {
       for (const address of addresses(host, options, log)) await api.listen(address);
     } catch (error) {

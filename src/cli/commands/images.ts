@@ -76,7 +76,7 @@ function shape(truncate: boolean, digests: boolean, origins: boolean): ListShape
       VirtualSize: decimalSize((image as Size).VirtualSize ?? image.Size ?? 0),
       SharedSize: optional(image.SharedSize, (size) => decimalSize(size)),
       UniqueSize: optional(image.SharedSize, (shared) => decimalSize((image.Size ?? 0) - shared)),
-      Origin: originOf(image) || "registry",
+      ...(origins ? { Origin: originOf(image) || "registry" } : {}),
     }),
   };
 }
