@@ -116,7 +116,7 @@ describeNeeding(...engineNeeds)("typed wrong", () => {
   let pid: number | undefined;
   let before: string[];
   beforeAll(async () => {
-    lab = await startLab();
+    lab = await startLab({ args: ["--supervisor-pool", "0"] });
     ({ server } = lab);
     expect(await server.cli(["run", "-d", "--name", "up", lab.image, "sleep", "1000"])).toMatchObject({ code: 0 });
     pid = server.pid;

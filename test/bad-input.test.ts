@@ -10,7 +10,7 @@ describeNeeding(...engineNeeds)("the API", () => {
   let server: Server;
   let pid: number | undefined;
   beforeAll(async () => {
-    lab = await startLab();
+    lab = await startLab({ args: ["--supervisor-pool", "0"] });
     ({ server } = lab);
     pid = server.pid;
   }, 60_000);
@@ -29,7 +29,7 @@ describeNeeding(...engineNeeds)("the API", () => {
   /** What a container that was begun and not finished would have left, here or there. */
   function made(): string[] {
     const folders = [join(server.dataRoot, "containers"), join(server.dataRoot, "volumes")];
-    folders.push(join(server.dataRoot, "snapshots/snapshots"), join(server.execRoot, "bundles"));
+    folders.push(join(server.dataRoot, "snapshots/snapshots"), join(server.execRoot, "runtime/bundles"));
     return folders.flatMap((folder) =>
       existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [],
     );
