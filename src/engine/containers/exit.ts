@@ -26,6 +26,7 @@ async function ended(parts: Parts, container: Container, process: RunningProcess
   // The server ended, or it was begun anew meanwhile.
   if (container.process !== process || !isRunning(container)) return;
   const { record } = container;
+  const published = (container.state.bindings ?? []).length > 0;
   parts.endpoints.leave(container);
   tellVolumes(parts, record, "unmount");
   container.state = {
@@ -48,6 +49,8 @@ async function ended(parts: Parts, container: Container, process: RunningProcess
       exitCode: String(exit.code),
     }),
   );
+  // A port is free when the end is told: somebody may wait for it. The rest goes on behind the answer.
+  if (published) await freePorts(parts, container);
   const again = !container.removing && !parts.closing() && shallRestart(container);
   container.teardown = teardown(parts, container);
   if (record.hostConfig.AutoRemove && !container.removing && !container.restartAsked) {
@@ -57,6 +60,14 @@ async function ended(parts: Parts, container: Container, process: RunningProcess
   if (again) scheduleRestart(parts, container, lived);
   parts.store.saveState(container);
   answer(container, exit.code);
+}
+
+async function freePorts(parts: Parts, container: Container): Promise<void> {
+  try {
+    await parts.endpoints.disconnect(container);
+  } catch (error) {
+    parts.log.error(`container ${container.record.id}: its ports: ${(error as Error).message}`);
+  }
 }
 
 function answer(container: Container, code: number): void {
