@@ -1,5 +1,6 @@
 /** `docker inspect` of a container, in the shape of Docker's OpenAPI document. */
 import type { ContainerInspectResponse } from "@docker/node-sdk";
+import { defaultMaskedPaths, defaultReadonlyPaths } from "../../runtime/spec/defaults.ts";
 import { zeroTime } from "../clock.ts";
 import type { Container, ContainerRecord, MountRecord } from "./container.ts";
 import { isRunning } from "./container.ts";
@@ -7,23 +8,6 @@ import type { Parts } from "./containers.ts";
 import { filesOf } from "./files.ts";
 import { logFile } from "./log-file.ts";
 import { readSecurity } from "./security.ts";
-
-/** Docker's lists, shown when the container has none of its own. */
-const maskedPaths = [
-  "/proc/asound",
-  "/proc/acpi",
-  "/proc/interrupts",
-  "/proc/kcore",
-  "/proc/keys",
-  "/proc/latency_stats",
-  "/proc/timer_list",
-  "/proc/timer_stats",
-  "/proc/sched_debug",
-  "/proc/scsi",
-  "/sys/firmware",
-  "/sys/devices/virtual/powercap",
-];
-const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /** "" when the container keeps none. */
 export const logPath = (parts: Parts, record: ContainerRecord): string =>
@@ -125,8 +109,8 @@ export async function inspectContainer(
       ...host,
       PortBindings: host.PortBindings ?? {},
       AutoRemove: host.AutoRemove ?? false,
-      MaskedPaths: host.MaskedPaths ?? (privileged ? null : maskedPaths),
-      ReadonlyPaths: host.ReadonlyPaths ?? (privileged ? null : readonlyPaths),
+      MaskedPaths: host.MaskedPaths ?? (privileged ? null : defaultMaskedPaths),
+      ReadonlyPaths: host.ReadonlyPaths ?? (privileged ? null : defaultReadonlyPaths),
     },
     GraphDriver: { Name: parts.snapshots.driver, Data: parts.snapshots.describe(record.id) },
     Mounts: record.mounts.filter(shown).map((mount) => describeMount(parts, mount)),
