@@ -116,15 +116,21 @@ function bodyOf(connection: Connection, method: string, { status, headers }: Hea
 
 const untilEnd = (connection: Connection): Body => ({ read: () => connection.read(), whole: () => false });
 
+/** What comes next of a body that is not over; what is behind it stays in the connection. */
+async function readAtMost(connection: Connection, most: number): Promise<Uint8Array> {
+  const piece = await connection.read();
+  if (piece === undefined) throw new ProtocolError("unexpected EOF");
+  const own = piece.subarray(0, most);
+  connection.unread(piece.subarray(own.length));
+  return own;
+}
+
 function ofLength(connection: Connection, length: number): Body {
   let left = length;
   return {
     async read() {
       if (left === 0) return undefined;
-      const piece = await connection.read();
-      if (piece === undefined) throw new ProtocolError("unexpected EOF");
-      const own = piece.subarray(0, left);
-      connection.unread(piece.subarray(own.length));
+      const own = await readAtMost(connection, left);
       left -= own.length;
       return own;
     },
@@ -165,10 +171,7 @@ function chunked(connection: Connection): Body {
           return undefined;
         }
       }
-      const piece = await connection.read();
-      if (piece === undefined) throw new ProtocolError("unexpected EOF");
-      const own = piece.subarray(0, left);
-      connection.unread(piece.subarray(own.length));
+      const own = await readAtMost(connection, left);
       left -= own.length;
       return own;
     },
