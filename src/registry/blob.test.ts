@@ -1,33 +1,23 @@
 /** Blobs over lines that break, from registries that count wrong. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Descriptor } from "../storage/content/content.ts";
 import {
   digestOf,
-  type Lab,
   type LabHandler,
   labRegistry,
+  labsOfTests,
   makeLabImage,
   readAll,
   refusalOf,
   send,
   serveImage,
-  startLab,
 } from "./lab/lab.ts";
 import { random } from "./lab/random.ts";
 import { parseReference } from "./reference/reference.ts";
 import { type ImageManifest, type Registry, RegistryError } from "./registry.ts";
 
-const labs: Lab[] = [];
-afterEach(async () => {
-  await Promise.all(labs.splice(0).map((lab) => lab.close()));
-});
-
-async function lab(handler: LabHandler): Promise<Lab> {
-  const made = await startLab(handler);
-  labs.push(made);
-  return made;
-}
+const { lab } = labsOfTests();
 
 const bytes = Buffer.from(random(8).text("abcdefghijklmnopqrstuvwxyz", 300_000));
 const image = makeLabImage([bytes]);

@@ -1,36 +1,25 @@
 /** When the embedded hub serves, and when it must not. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { createEmbeddedHub } from "../hub/embedded.ts";
 import {
   digestOf,
   fail,
   freePort,
-  type Lab,
   type LabHandler,
   labRegistry,
+  labsOfTests,
   linux,
   makeLabImage,
   pullAll,
   refusalOf,
   send,
   serveImage,
-  startLab,
-  startRaw,
 } from "./lab/lab.ts";
 import { parseReference } from "./reference/reference.ts";
 import type { Limits, RegistryOptions, Transport } from "./registry.ts";
 
-const labs: Lab[] = [];
-afterEach(async () => {
-  await Promise.all(labs.splice(0).map((lab) => lab.close()));
-});
-
-async function lab(handler: LabHandler, options: { tls?: boolean } = {}): Promise<Lab> {
-  const made = await startLab(handler, options);
-  labs.push(made);
-  return made;
-}
+const { lab, raw } = labsOfTests();
 
 const image = makeLabImage([Buffer.from("official")]);
 
@@ -175,7 +164,7 @@ describe("fallback", () => {
   test("does not serve after a TLS failure", async () => {
     const { port } = await lab(serveImage(image), { tls: true });
     // Through a tunnel, for a name that is not loopback's.
-    const proxy = await startRaw((socket) => {
+    const proxy = await raw((socket) => {
       socket.once("data", () => {
         const onward = connect(port, "127.0.0.1");
         onward.on("error", () => {});
@@ -186,7 +175,6 @@ describe("fallback", () => {
         onward.pipe(socket);
       });
     });
-    labs.push(proxy);
     const { registry, asked } = withHub("https://registry.test", "fallback", { proxy: { https: proxy.url } });
     expect((await refusalOf(pull(registry, "hello-world"))).message).toMatch(
       /x509: certificate signed by unknown authority/,
@@ -195,8 +183,7 @@ describe("fallback", () => {
   });
 
   test("does not serve when a connection stays silent", async () => {
-    const mute = await startRaw(() => {});
-    labs.push(mute);
+    const mute = await raw(() => {});
     const { registry, asked } = withHub(mute.url, "fallback", {}, { idle: 50, retries: 0, reach: 20 });
     await refusalOf(pull(registry, "hello-world"));
     expect(asked.filter((one) => one.startsWith("GET"))).toEqual([]);

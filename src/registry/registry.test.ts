@@ -1,5 +1,5 @@
 /** The client against registries that do everything wrong. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { ServerResponse } from "node:http";
 import {
   digestOf,
@@ -9,6 +9,7 @@ import {
   type LabHandler,
   type LabImage,
   labRegistry,
+  labsOfTests,
   linux,
   makeLabImage,
   pullAll,
@@ -16,22 +17,11 @@ import {
   send,
   sendManifest,
   serveImage,
-  startLab,
-  startRaw,
 } from "./lab/lab.ts";
 import { parseReference } from "./reference/reference.ts";
 import { RegistryError } from "./registry.ts";
 
-const labs: Lab[] = [];
-afterEach(async () => {
-  await Promise.all(labs.splice(0).map((lab) => lab.close()));
-});
-
-async function lab(handler: LabHandler, options: { tls?: boolean } = {}): Promise<Lab> {
-  const made = await startLab(handler, options);
-  labs.push(made);
-  return made;
-}
+const { lab, raw } = labsOfTests();
 
 const image = makeLabImage([Buffer.from("layer one"), Buffer.from("layer two")]);
 const resolve = (text: string, registry = labRegistry(), platform = linux) =>
@@ -313,8 +303,7 @@ describe("retries", () => {
   });
 
   test("never beyond the time for a document", async () => {
-    const mute = await startRaw(() => {});
-    labs.push(mute);
+    const mute = await raw(() => {});
     const hangs = labRegistry({ limits: { document: 100, tls: 20_000 } });
     expect((await refused(`${mute.host}/a`, hangs)).message).toMatch(/no whole answer within 0\.1 s/);
     // A byte now and then does not help.
@@ -495,7 +484,7 @@ function serveAll(documents: Document[]): LabHandler {
 /** A proxy that leads every name to one port on loopback. */
 async function tunnelTo(port: number): Promise<Lab> {
   const { connect } = await import("node:net");
-  const proxy = await startRaw((socket) => {
+  const proxy = await raw((socket) => {
     socket.once("data", (first) => {
       const onward = connect(port, "127.0.0.1");
       onward.on("error", () => {});
@@ -507,6 +496,5 @@ async function tunnelTo(port: number): Promise<Lab> {
       onward.pipe(socket);
     });
   });
-  labs.push(proxy);
   return proxy;
 }

@@ -1,31 +1,21 @@
 /** Tokens, through the client and a registry that asks for them. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import {
   fail,
-  type Lab,
   type LabHandler,
   labRegistry,
+  labsOfTests,
   linux,
   makeLabImage,
   pullAll,
   refusalOf,
   send,
   serveImage,
-  startLab,
 } from "../lab/lab.ts";
 import { parseReference } from "../reference/reference.ts";
 import { createTokens, type Fetch, TokenError, type TokenRequest } from "./tokens.ts";
 
-const labs: Lab[] = [];
-afterEach(async () => {
-  await Promise.all(labs.splice(0).map((lab) => lab.close()));
-});
-
-async function lab(handler: LabHandler, options: { tls?: boolean } = {}): Promise<Lab> {
-  const made = await startLab(handler, options);
-  labs.push(made);
-  return made;
-}
+const { lab } = labsOfTests();
 
 const image = makeLabImage([Buffer.from("one"), Buffer.from("two")]);
 

@@ -5,31 +5,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer } from "node:tls";
 import { authority, clientCertificate, clientKey, serverCertificate, serverKey } from "../lab/certificates.ts";
-import { freePort, type Lab, type LabHandler, readAll, refusalOf, send, startLab, startRaw } from "../lab/lab.ts";
+import { freePort, type Lab, type LabHandler, labsOfTests, readAll, refusalOf, send } from "../lab/lab.ts";
 import { type Client, createClient } from "./client.ts";
 import { ConnectionError } from "./connection.ts";
 import { DialError, TlsError } from "./dial.ts";
 import { ProtocolError } from "./message.ts";
 import type { ProxySettings } from "./proxy.ts";
 
-const labs: Lab[] = [];
+const { lab, raw } = labsOfTests();
 const folders: string[] = [];
-afterEach(async () => {
-  await Promise.all(labs.splice(0).map((lab) => lab.close()));
+afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
-
-async function lab(handler: LabHandler, options: { tls?: boolean; ca?: string } = {}): Promise<Lab> {
-  const made = await startLab(handler, options);
-  labs.push(made);
-  return made;
-}
-
-async function raw(handler: (socket: Socket, number: number) => void): Promise<Lab> {
-  const made = await startRaw(handler);
-  labs.push(made);
-  return made;
-}
 
 const client = (more: { idle?: number; certificates?: string; proxy?: ProxySettings } = {}): Client =>
   createClient({

@@ -1,4 +1,5 @@
 /** Registries on loopback for the tests: they can do everything wrong that a real one could. */
+import { afterEach } from "bun:test";
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
@@ -72,6 +73,22 @@ export async function startRaw(handler: (socket: Socket, number: number) => void
         server.close(() => resolve());
         for (const socket of open) socket.destroy();
       }),
+  };
+}
+
+/** `lab` and `raw` for a test file: what they start is closed after each test. */
+export function labsOfTests() {
+  const open: Lab[] = [];
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((lab) => lab.close()));
+  });
+  const keep = (lab: Lab): Lab => {
+    open.push(lab);
+    return lab;
+  };
+  return {
+    lab: async (...given: Parameters<typeof startLab>) => keep(await startLab(...given)),
+    raw: async (...given: Parameters<typeof startRaw>) => keep(await startRaw(...given)),
   };
 }
 
