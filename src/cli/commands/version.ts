@@ -1,6 +1,6 @@
 import type { SystemVersion } from "@docker/node-sdk";
-import { newestVersion } from "../../client/transport.ts";
-import { commit, version } from "../../version.ts";
+import { version } from "../../version.ts";
+import { buildOf } from "../build.ts";
 import { command } from "../command.ts";
 import { describe } from "../describe.ts";
 import { CliError } from "../errors.ts";
@@ -24,13 +24,7 @@ export default command({
     const client = {
       Version: version,
       ApiVersion: transport.version(),
-      DefaultAPIVersion: newestVersion,
-      GitCommit: commit,
-      GoVersion: `bun${Bun.version}`,
-      Os: process.platform,
-      Arch: process.arch === "x64" ? "amd64" : process.arch,
-      BuildTime: "",
-      Context: session.context(),
+      ...buildOf(session),
     };
     if (values.format === "") write(`${clientText(client)}${server === undefined ? "" : `\n${serverText(server)}`}`);
     else print(await formatted(values.format, client, server));
